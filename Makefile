@@ -1,0 +1,39 @@
+# What people, hooks and CI call. `make repro` and `make test` set everything up themselves.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup repro test lint bench lock
+
+setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git hooks
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	  f"error: Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; try make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+# after `git checkout` the hook restores data and models (a worktree keeps its hooks elsewhere: nothing to do there)
+.git/hooks/post-checkout: | .venv/.installed
+	test ! -d .git || dvc install
+
+repro: setup   ## data -> models -> reports, re-running what changed; then the results
+	dvc repro
+	@gaia results
+
+test: setup   ## all tests
+	pytest
+
+lint: setup   ## style and types
+	ruff check . && ruff format --check . && mypy
+
+bench: setup   ## measure speed and quality against plain peers; writes benchmarks/results.json
+	python benchmarks/run.py
+
+lock: setup   ## resolve the dependencies anew, for all platforms
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --extra dev \
+	  --python-version 3.11 --custom-compile-command "make lock" pyproject.toml -o requirements.lock

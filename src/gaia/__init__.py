@@ -1,0 +1,1 @@
+"""Gaia Vision: from YAML to a trained, evaluated, versioned classifier."""

@@ -1,0 +1,1 @@
+"""conf/ + params.yaml -> one validated configuration a line."""

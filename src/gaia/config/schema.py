@@ -1,0 +1,144 @@
+"""What a composed configuration may say: the keys, their types and their ranges."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """No unknown key, no silent conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Open(BaseModel):
+    """A `_target_` and whatever arguments it takes; those are checked against its signature (targets.py)."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
+
+    target: str = Field(alias="_target_")
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments for the target, as YAML gave them."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Splits(Strict):
+    validation: Annotated[float, Field(gt=0, lt=0.5)]
+    test: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class Data(Strict):
+    splits: Splits
+    classes: Annotated[list[str], Field(min_length=2)] | None
+    min_per_class: Annotated[int, Field(ge=3)]
+    max_quarantined: Share
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Data:
+        if self.classes and len(set(self.classes)) < len(self.classes):
+            raise ValueError("names a class twice; each class needs a name of its own")
+        return self
+
+
+class Photos(Data):
+    kind: Literal["photos"]
+    size: Annotated[int, Field(ge=16, le=1024)]
+    near_duplicates: Annotated[int, Field(ge=0, le=64)]
+    max_megapixels: Annotated[float, Field(gt=0)]
+    min_side: Annotated[int, Field(ge=1)]
+
+
+class Table(Data):
+    kind: Literal["table"]
+    label: str
+    categories: dict[str, str]
+    numbers: dict[str, str]
+    separator: Annotated[str, Field(min_length=1)]
+    decimal: Literal[".", ","]
+    encoding: str
+
+    @model_validator(mode="after")
+    def _has_features(self) -> Table:
+        if not self.categories and not self.numbers:
+            raise ValueError("names no feature; give at least one column in data.categories or data.numbers")
+        if both := sorted(set(self.categories) & set(self.numbers)):
+            raise ValueError(f"has '{both[0]}' both in categories and in numbers; keep one")
+        if len(set(columns := [*self.categories.values(), *self.numbers.values(), self.label])) < len(columns):
+            raise ValueError("uses a column twice, as two features or as a feature and the label")
+        return self
+
+
+class Model(Open):
+    pass
+
+
+class NeuralModel(Open):
+    weights: str | None
+
+
+class Optimizer(Open):
+    lr: Annotated[float, Field(gt=0, le=10)]
+
+
+class Augmentation(Strict):
+    flip: bool
+    rotate: Annotated[float, Field(ge=0, le=180)]
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+    light: Share
+    colour: Share
+    erase: Share
+
+
+class Trainer(Strict):
+    max_epochs: Annotated[int, Field(ge=1)]
+    patience: Annotated[int, Field(ge=1)] | None
+    class_weights: Literal["balanced"] | None
+    device: Literal["auto", "cpu", "cuda", "mps"]
+
+
+class NeuralTrainer(Trainer):
+    batch_size: Annotated[int, Field(ge=2)]
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Evaluation(Strict):
+    positive: str | None
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Line(Strict):
+    raw: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$")]
+    question: str | None
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    evaluation: Evaluation
+
+
+class PhotoLine(Line):
+    framework: Literal["pytorch", "keras"]
+    data: Photos
+    model: NeuralModel
+    optimizer: Optimizer
+    augmentation: Augmentation
+    trainer: NeuralTrainer
+
+
+class TableLine(Line):
+    framework: Literal["catboost"]
+    data: Table
+    model: Model
+    optimizer: None
+    augmentation: None
+    trainer: Trainer
+
+
+def kind_of(framework: str) -> type[PhotoLine] | type[TableLine]:
+    """The schema of a line with this framework."""
+    return TableLine if framework == "catboost" else PhotoLine

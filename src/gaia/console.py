@@ -1,0 +1,40 @@
+"""What stages say: bars and colour on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def bar(description: str, total: int, unit: str) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar: call the function it gives with the number done (fractions too) and a text to show.
+
+    Off a terminal nothing moves: only calls with a text print it, as a line.
+    """
+    if not console.is_terminal:
+
+        def say(done: float, text: str = "") -> None:
+            if text:
+                console.print(f"{description}: {text}")
+
+        yield say
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
+        TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(description, total=total, text="")
+
+        def update(done: float, text: str = "") -> None:
+            progress.update(task, completed=done)
+            if text:
+                progress.update(task, text=text)
+
+        yield update

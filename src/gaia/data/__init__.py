@@ -1,0 +1,1 @@
+"""Raw data -> index, splits and memory-mapped arrays."""

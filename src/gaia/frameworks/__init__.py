@@ -1,0 +1,1 @@
+"""PyTorch, Keras, CatBoost: each module offers `fit` and `export` with the same meaning."""

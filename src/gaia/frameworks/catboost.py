@@ -1,0 +1,107 @@
+"""CatBoost, for tables: its own `fit`, early stopping and snapshots."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import catboost
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gaia.config.schema import TableLine
+from gaia.data.index import Dataset
+from gaia.errors import GaiaError
+from gaia.training import Fit, History, Show, best_epoch
+
+UNIT = "trees"
+PACKAGES = ("catboost",)  # whose versions the manifest names
+# Parameters that say where and how this run was watched, not what was learned
+OF_THIS_RUN = ("callbacks", "save_snapshot", "snapshot_file", "snapshot_interval", "task_type", "train_dir", "verbose")
+
+
+def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
+    """Grow trees from the snapshot found in `checkpoint` (or from none) to the end; keep those up to the best.
+
+    The same inputs give the same trees on the same machine, interrupted or not. Raises GaiaError if CatBoost refuses
+    the arguments or the device.
+    """
+    trainer = config.trainer
+    loss = "Logloss" if len(data.labels) == 2 else "MultiClass"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    arguments: dict[str, Any] = {
+        **config.model.arguments(),
+        "iterations": trainer.max_epochs,
+        "loss_function": loss,
+        "custom_metric": ["Accuracy"],
+        "random_seed": config.seed,
+        "early_stopping_rounds": trainer.patience,
+        "auto_class_weights": "Balanced" if trainer.class_weights else None,
+        "task_type": "GPU" if trainer.device == "cuda" else "CPU",
+        "train_dir": str(checkpoint),
+        "save_snapshot": True,
+        "snapshot_file": "snapshot",
+        "snapshot_interval": 2,  # seconds
+        "use_best_model": True,
+    }
+    constructor = getattr(catboost, config.model.target.rpartition(".")[2])
+    try:
+        booster = constructor(**arguments)
+        booster.fit(
+            _pool(data, "train"), eval_set=_pool(data, "validation"), verbose=False, callbacks=[_Trees(loss, show)]
+        )
+    except (catboost.CatBoostError, TypeError) as error:
+        raise GaiaError(f"model: {config.model.target} can't be fitted: {str(error).splitlines()[0]}.") from None
+    history = _history(booster.get_evals_result(), loss)
+    return Fit(booster, history, best_epoch(history))
+
+
+def export(fitted: Fit, data: Dataset, folder: Path) -> str:
+    """Write model.cbm, without the date and the random id that CatBoost puts in.
+
+    Returns the name of the file that the runtime loads.
+    """
+    about = fitted.network.get_metadata()
+    parameters = json.loads(about["params"])
+    given = {k: v for k, v in parameters["flat_params"].items() if k not in OF_THIS_RUN}
+    about["params"] = json.dumps({"flat_params": given, "loss_function": parameters["loss_function"]}, sort_keys=True)
+    about["train_finish_time"] = about["model_guid"] = ""
+    fitted.network.save_model(str(folder / "model.cbm"), format="cbm")
+    return "model.cbm"
+
+
+def answers(fitted: Fit, rows: pd.DataFrame) -> NDArray[np.float32]:
+    """The trees' own probabilities [n, classes]: what the exported file has to reproduce."""
+    return np.asarray(fitted.network.predict_proba(rows), dtype=np.float32)
+
+
+class _Trees:
+    """CatBoost calls an object after each tree."""
+
+    def __init__(self, loss: str, show: Show) -> None:
+        self.loss, self.show = loss, show
+
+    def after_iteration(self, info: Any) -> bool:
+        row = _row(info.metrics, self.loss, info.iteration - 1, -1) if info.iteration % 100 == 0 else None
+        self.show(info.iteration, row)
+        return True
+
+
+def _history(results: dict[str, dict[str, list[float]]], loss: str) -> History:
+    return [_row(results, loss, i, i) for i in range(len(results["learn"][loss]))]
+
+
+def _row(results: dict[str, dict[str, list[float]]], loss: str, number: int, at: int) -> dict[str, float]:
+    row = {"epoch": float(number + 1), "learning_rate": float("nan")}
+    for ours, theirs in (("train", "learn"), ("validation", "validation")):
+        row[f"{ours}_loss"] = results[theirs][loss][at]
+        row[f"{ours}_accuracy"] = results[theirs]["Accuracy"][at] if "Accuracy" in results[theirs] else float("nan")
+    return row
+
+
+def _pool(data: Dataset, split: str) -> catboost.Pool:
+    rows = data.rows(split)
+    categories = [feature["name"] for feature in data.features if feature["type"] == "category"]
+    return catboost.Pool(data.inputs.iloc[rows], data.truth[rows], cat_features=categories)

@@ -1,0 +1,238 @@
+"""Keras on TensorFlow, with keras.applications' models: its own `fit`, with one callback for what YAML promises."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a missing GPU is no news
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from gaia import training
+from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
+from gaia.data.index import Dataset
+from gaia.errors import GaiaError
+from gaia.training import Fit, History, Show
+
+UNIT = "epochs"
+PACKAGES = ("keras", "tensorflow")  # whose versions the manifest names
+
+
+def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
+    """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the best epoch.
+
+    The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
+    missing, the weights can't be downloaded, or the loss is no number.
+    """
+    trainer = config.trainer
+    _choose_device(trainer.device)
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    keras.mixed_precision.set_dtype_policy(_policy(trainer))
+    network = build(config.model, config.data.size, len(data.labels))
+    network.compile(
+        optimizer=_optimizer(config),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=trainer.label_smoothing),
+        metrics=["accuracy"],
+    )
+    epochs = _Epochs(config, data, checkpoint, show)
+    epochs.resume(network)
+    if not training.is_over(epochs.history, trainer):
+        network.fit(
+            _batches(config, data, epochs.history),
+            initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0,
+        )  # fmt: skip
+    network.set_weights(epochs.best)
+    return Fit(network, epochs.history, training.best_epoch(epochs.history))
+
+
+def export(fitted: Fit, data: Dataset, folder: Path) -> str:
+    """Write model.weights.h5 and model.onnx (uint8 [n, size, size, 3] -> probabilities [n, classes]).
+
+    Returns the name of the file that the runtime loads.
+    """
+    fitted.network.save_weights(folder / "model.weights.h5")
+    beside = folder / "exported.onnx"
+    fitted.network.export(str(beside), format="onnx", verbose=False)
+    model = onnx.load(beside)
+    beside.unlink()
+    (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    return "model.onnx"
+
+
+def answers(fitted: Fit, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The network's own probabilities [n, classes]: what the exported file has to reproduce."""
+    return np.asarray(fitted.network(photos, training=False), dtype=np.float32)
+
+
+def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
+    """uint8 photos -> the Keras application's own preprocessing -> the application without its top -> `classes`.
+
+    Raises GaiaError if its weights can't be downloaded or an argument doesn't fit.
+    """
+    constructor = getattr(keras.applications, model.target.rpartition(".")[2])
+    try:
+        base = constructor(
+            include_top=False, weights=model.weights, input_shape=(size, size, 3), pooling="avg", **model.arguments()
+        )
+    except (OSError, Exception) as error:
+        if isinstance(error, TypeError | ValueError) and "fetch" not in str(error):
+            raise GaiaError(f"model: {model.target} refuses its arguments: {error}.") from None
+        raise GaiaError(
+            f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
+            f"set weights: null to train from scratch."
+        ) from None
+    base = _without_normalization(base)
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and model.weights is None:
+            layer.momentum = 0.9  # 0.99 would need thousands of batches before validation sees what training sees
+    photos = keras.Input((size, size, 3), dtype="uint8", name="photos")
+    preprocess = sys.modules[constructor.__module__].preprocess_input
+    features = base(preprocess(keras.ops.cast(photos, "float32")))
+    features = keras.layers.Dropout(0.2)(features)
+    scores = keras.layers.Dense(classes, dtype="float32")(features)
+    return keras.Model(photos, keras.layers.Softmax(dtype="float32", name="probabilities")(scores))
+
+
+def _without_normalization(base: keras.Model) -> keras.Model:
+    """The same model with each Normalization layer as a Rescaling one: exported, its constants would become inputs."""
+    found = {layer.name: layer for layer in base.layers if isinstance(layer, keras.layers.Normalization)}
+    if not found:
+        return base
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name not in found:
+            return layer.__class__.from_config(layer.get_config())
+        mean, variance = (np.asarray(values).reshape(-1) for values in (layer.mean, layer.variance))
+        scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+        return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)
+
+    copy = keras.models.clone_model(base, clone_function=clone)
+    for layer in base.layers:
+        if layer.weights and layer.name not in found:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
+
+
+class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keras calls an object, so this is one: learning rate, validation, best epoch, checkpoint, early stop."""
+
+    def __init__(self, config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> None:
+        super().__init__()
+        self.config, self.data, self.checkpoint, self.show = config, data, checkpoint, show
+        self.history: History = []
+        self.best: list[NDArray[Any]] = []
+        self.batches = training.batches_an_epoch(data, config.trainer)
+        self.rate = 0.0
+
+    def resume(self, network: keras.Model) -> None:
+        """Take up the last finished epoch, if there is one."""
+        network.optimizer.build(network.trainable_variables)
+        found = training.find_checkpoint(self.checkpoint)
+        if found is None:
+            return
+        with np.load(found, allow_pickle=False) as state:
+            for i, variable in enumerate(_state(network)):
+                variable.assign(state[f"state_{i}"])
+            self.best = [state[f"best_{i}"] for i in range(len(network.weights))]
+            columns = state["columns"].tolist()
+            self.history = [dict(zip(columns, row, strict=True)) for row in state["history"].tolist()]
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        moment = len(self.history) + batch / self.batches
+        self.rate = training.learning_rate(self.config.trainer, self.config.optimizer.lr, moment)
+        self.model.optimizer.learning_rate = self.rate
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.show(len(self.history) + (batch + 1) / self.batches, None)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        row = {
+            "epoch": epoch + 1, "learning_rate": self.rate,
+            "train_loss": float(logs["loss"]), "train_accuracy": float(logs["accuracy"]),
+            **_measure(self.model, self.data, self.config.trainer.batch_size),
+        }  # fmt: skip
+        self.history.append(row)
+        if not np.isfinite(row["train_loss"] + row["validation_loss"]):
+            raise GaiaError(
+                f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
+                f"{self.config.optimizer.lr:g}) or set trainer.precision: float32."
+            )
+        if training.best_epoch(self.history) == epoch + 1:
+            self.best = self.model.get_weights()
+        training.save_checkpoint(self.checkpoint, self._write)
+        self.show(epoch + 1, row)
+        self.model.stop_training = training.is_over(self.history, self.config.trainer)
+
+    def _write(self, path: Path) -> None:
+        state = {f"state_{i}": np.asarray(v) for i, v in enumerate(_state(self.model))}
+        best = {f"best_{i}": values for i, values in enumerate(self.best)}
+        arrays: dict[str, Any] = {**state, **best, "columns": np.array(list(self.history[0]))}
+        arrays["history"] = np.array([list(row.values()) for row in self.history])
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+
+
+def _state(network: keras.Model) -> list[Any]:
+    """All that the next epoch depends on: weights, statistics, states of random layers, the optimizer's moments."""
+    return [*network.variables, *network.optimizer.variables]
+
+
+def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Dataset:
+    size, classes = config.data.size, len(data.labels)
+
+    def epoch() -> Iterator[tuple[Any, ...]]:
+        number = len(history)  # Keras asks anew at the beginning of each epoch
+        for batch in training.epoch_batches(data, config.trainer, config.augmentation, config.seed, number):
+            yield batch.photos, np.eye(classes, dtype=np.float32)[batch.truth], batch.weights
+
+    signature = (
+        tf.TensorSpec((None, size, size, 3), tf.uint8),
+        tf.TensorSpec((None, classes), tf.float32),
+        tf.TensorSpec((None,), tf.float32),
+    )
+    return tf.data.Dataset.from_generator(epoch, output_signature=signature)
+
+
+def _measure(network: keras.Model, data: Dataset, batch_size: int) -> dict[str, float]:
+    """Loss and accuracy on the validation split."""
+    rows = data.rows("validation")
+    pieces = [rows[i : i + 4 * batch_size] for i in range(0, len(rows), 4 * batch_size)]
+    scores = np.concatenate([network.predict_on_batch(np.asarray(data.inputs[piece])) for piece in pieces])
+    of_truth = scores[np.arange(len(rows)), data.truth[rows]]
+    return {
+        "validation_loss": float(-np.log(np.maximum(of_truth, 1e-7)).mean()),
+        "validation_accuracy": float((scores.argmax(axis=1) == data.truth[rows]).mean()),
+    }
+
+
+def _optimizer(config: PhotoLine) -> keras.optimizers.Optimizer:
+    target = config.optimizer.target
+    try:
+        return getattr(keras.optimizers, target.rpartition(".")[2])(**config.optimizer.arguments())
+    except (TypeError, ValueError) as error:
+        raise GaiaError(f"optimizer: {target} refuses its arguments: {error}.") from None
+
+
+def _policy(trainer: NeuralTrainer) -> str:
+    if trainer.precision == "auto":  # on CPUs TensorFlow's bfloat16 is slower than float32 (benchmarks/)
+        return "mixed_float16" if tf.config.list_physical_devices("GPU") and trainer.device != "cpu" else "float32"
+    return "float32" if trainer.precision == "float32" else f"mixed_{trainer.precision}"
+
+
+def _choose_device(wanted: str) -> None:
+    if wanted == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    elif wanted != "auto" and not tf.config.list_physical_devices("GPU"):
+        raise GaiaError(f"trainer.device is {wanted}, which this machine lacks; set it to auto or cpu.")

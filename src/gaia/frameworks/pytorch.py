@@ -1,0 +1,230 @@
+"""PyTorch, with torchvision's models.
+
+A plain loop rather than Lightning: it is shorter than the callbacks that byte-equal resuming would need there, starts
+a second sooner, and several GPUs will need one line (DistributedDataParallel around the network).
+"""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import nn
+
+from gaia import training
+from gaia.config.schema import NeuralModel, PhotoLine
+from gaia.data.index import Dataset
+from gaia.errors import GaiaError
+from gaia.training import Fit, History, Show
+
+UNIT = "epochs"
+PACKAGES = ("torch", "torchvision")  # whose versions the manifest names
+# Mean and standard deviation of ImageNet's RGB values in 0..1, which torchvision's weights expect
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
+    """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the best epoch.
+
+    The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
+    missing, the weights can't be downloaded, or the loss is no number.
+    """
+    trainer, seed = config.trainer, config.seed
+    device = _device(trainer.device)
+    precision = _precision(trainer.precision, device)
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    torch.manual_seed(seed)
+    network = build(config.model, len(data.labels)).to(device).to(memory_format=torch.channels_last)
+    optimizer = _optimizer(config, network, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
+    history: History = []
+    best: dict[str, torch.Tensor] = {}
+    if found := training.find_checkpoint(checkpoint):
+        state = torch.load(found, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        scaler.load_state_dict(state["scaler"])
+        history, best = state["history"], state["best"]
+    batches = training.batches_an_epoch(data, trainer)
+    while not training.is_over(history, trainer):
+        epoch = len(history)
+        torch.manual_seed(seed + epoch)  # dropout depends on the epoch alone
+        network.train()
+        seen, loss_sum, right = 0, 0.0, 0
+        for i, batch in enumerate(training.epoch_batches(data, trainer, config.augmentation, seed, epoch)):
+            rate = training.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            truth = torch.from_numpy(batch.truth).to(device)
+            with _autocast(device, precision):
+                answers = network(pixels(torch.from_numpy(batch.photos).to(device))).float()
+            losses = nn.functional.cross_entropy(
+                answers, truth, reduction="none", label_smoothing=trainer.label_smoothing
+            )
+            loss = (losses * torch.from_numpy(batch.weights).to(device)).mean()
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.step(optimizer)
+            scaler.update()
+            seen += len(truth)
+            loss_sum += loss.item() * len(truth)
+            right += int((answers.argmax(1) == truth).sum())
+            show(epoch + (i + 1) / batches, None)
+        validation = _measure(network, data, device, precision, trainer.batch_size)
+        row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
+        history.append(row | validation)
+        if not np.isfinite(history[-1]["train_loss"] + history[-1]["validation_loss"]):
+            raise GaiaError(
+                f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
+                f"{config.optimizer.lr:g}) or set trainer.precision: float32."
+            )
+        if training.best_epoch(history) == epoch + 1:
+            best = {k: v.clone() for k, v in network.state_dict().items()}
+        state = {
+            "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
+            "history": history, "best": best,
+        }  # fmt: skip
+        training.save_checkpoint(checkpoint, partial(torch.save, state))
+        show(epoch + 1, history[-1])
+    network.load_state_dict(best)
+    return Fit(network.cpu().eval(), history, training.best_epoch(history))
+
+
+def export(fitted: Fit, data: Dataset, folder: Path) -> str:
+    """Write model.safetensors and model.onnx (uint8 [n, size, size, 3] -> probabilities [n, classes]).
+
+    Returns the name of the file that the runtime loads.
+    """
+    network = fitted.network.to(memory_format=torch.contiguous_format)
+    weights = {k: v.contiguous() for k, v in network.state_dict().items()}
+    (folder / "model.safetensors").write_bytes(save(weights))
+    example = torch.from_numpy(np.array(data.inputs[:2]))
+    program = torch.onnx.export(
+        _Served(network).eval(), (example,), dynamo=True, verbose=False, external_data=False,
+        input_names=["photos"], output_names=["probabilities"], dynamic_shapes=({0: torch.export.Dim("n")},),
+    )  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    strip(model)
+    (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    return "model.onnx"
+
+
+def answers(fitted: Fit, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The network's own probabilities [n, classes]: what the exported file has to reproduce."""
+    with torch.inference_mode():
+        return _Served(fitted.network).eval()(torch.from_numpy(photos)).numpy()
+
+
+def build(model: NeuralModel, classes: int) -> nn.Module:
+    """The torchvision model of the configuration, its last linear layer cut to `classes`.
+
+    Raises GaiaError if its weights can't be downloaded or an argument doesn't fit.
+    """
+    module, _, name = model.target.rpartition(".")
+    constructor = getattr(importlib.import_module(module), name)
+    arguments = model.arguments()
+    try:
+        if model.weights is None:
+            return constructor(weights=None, num_classes=classes, **arguments)
+        network = constructor(weights=model.weights, **arguments)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise GaiaError(
+            f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
+            f"set weights: null to train from scratch."
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise GaiaError(f"model: {model.target} refuses its arguments: {error}.") from None
+    path, last = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
+    parent = network.get_submodule(path.rpartition(".")[0])
+    setattr(parent, path.rpartition(".")[2], nn.Linear(last.in_features, classes))
+    return network
+
+
+def pixels(photos: torch.Tensor) -> torch.Tensor:
+    """uint8 [n, size, size, 3] -> the standardised float32 [n, 3, size, size] that torchvision's models take."""
+    mean = torch.tensor(MEAN, device=photos.device) * 255
+    std = torch.tensor(STD, device=photos.device) * 255
+    return ((photos.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+class _Served(nn.Module):
+    """The network as it ships: scaling and softmax inside, so that serving can't do them otherwise."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return self.network(pixels(photos)).softmax(dim=1)
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop what exporters write about their own source files: it names paths of this machine."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    for graph in (model.graph, *model.functions):
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+        for part in (*graph.node, *graph.value_info):
+            del part.metadata_props[:]
+            part.doc_string = ""
+
+
+def _device(wanted: str) -> torch.device:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, is_there in there.items() if is_there))
+    if not there[wanted]:
+        raise GaiaError(f"trainer.device is {wanted}, which this machine lacks; set it to auto or cpu.")
+    return torch.device(wanted)
+
+
+def _precision(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32)
+
+
+def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
+    name = config.optimizer.target.rpartition(".")[2]
+    arguments = config.optimizer.arguments()
+    constructor = getattr(torch.optim, name)
+    try:
+        if name in ("Adam", "AdamW", "SGD") and device.type in ("cpu", "cuda"):
+            arguments.setdefault("fused", True)  # one pass over the weights instead of several
+        return constructor(network.parameters(), **arguments)
+    except (TypeError, ValueError) as error:
+        raise GaiaError(f"optimizer: {config.optimizer.target} refuses its arguments: {error}.") from None
+
+
+def _measure(
+    network: nn.Module, data: Dataset, device: torch.device, precision: torch.dtype, batch_size: int
+) -> dict[str, float]:
+    """Loss and accuracy on the validation split."""
+    network.eval()
+    rows = data.rows("validation")
+    loss, right = 0.0, 0
+    with torch.inference_mode(), _autocast(device, precision):
+        for start in range(0, len(rows), 4 * batch_size):
+            chosen = rows[start : start + 4 * batch_size]
+            truth = torch.from_numpy(data.truth[chosen]).to(device)
+            scores = network(pixels(torch.from_numpy(np.asarray(data.inputs[chosen])).to(device))).float()
+            loss += float(nn.functional.cross_entropy(scores, truth, reduction="sum"))
+            right += int((scores.argmax(1) == truth).sum())
+    return {"validation_loss": loss / len(rows), "validation_accuracy": right / len(rows)}

@@ -1,0 +1,43 @@
+"""Where things lie, relative to the project's root (the folder of dvc.yaml). dvc.yaml declares the same tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+CONF = Path("conf")
+
+
+def raw(name: str) -> Path:
+    """The user's own data, or a generated demo folder."""
+    return Path("data/raw") / name
+
+
+def config(line: str) -> Path:
+    """The composed configuration of a line."""
+    return Path("data/config") / f"{line}.yaml"
+
+
+def prepared(line: str) -> Path:
+    """The index and the memory-mapped arrays."""
+    return Path("data/prepared") / line
+
+
+def training(line: str) -> Path:
+    """What training made: the network and its history, before the artifact is sealed."""
+    return Path("data/training") / line
+
+
+def checkpoints(line: str) -> Path:
+    """Training state for resuming after an interruption; never shipped."""
+    return Path("data/checkpoints") / line
+
+
+def model(line: str) -> Path:
+    """The artifact that ships."""
+    return Path("data/models") / line
+
+
+def reports(line: str) -> Path:
+    """Metrics, plots and the report."""
+    return Path("data/reports") / line

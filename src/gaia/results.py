@@ -1,0 +1,41 @@
+"""What the last `dvc repro` built, a row a line: read from the reports, never stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from gaia import paths, timings
+from gaia.config import yaml
+from gaia.runtime import artifact
+
+
+def results() -> list[dict[str, Any]]:
+    """For each line of params.yaml that was built: its test metrics, seconds by stage (where it was built here), the
+    artifact's bytes and the report's path. Raises GaiaError if params.yaml can't be read."""
+    found = []
+    for line in yaml.read(paths.PARAMS).get("lines", {}):
+        report = paths.reports(line)
+        if not (report / "metrics.json").exists():
+            continue
+        metrics = artifact.read_json(report / "metrics.json")
+        found.append({"line": line, **metrics, "seconds": timings.read(line), "report": str(report / "report.html")})
+    return found
+
+
+def table(found: list[dict[str, Any]]) -> Table:
+    """The results for a person."""
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    shown.add_column("line", style="bold")
+    for name in ("test accuracy", "95 % interval", "n", "time", "size"):
+        shown.add_column(name, justify="right")
+    shown.add_column("report")
+    for row in found:
+        seconds = sum(row["seconds"].values())
+        shown.add_row(
+            row["line"], f"{row['accuracy']:.3f}", f"{row['accuracy_low']:.3f} - {row['accuracy_high']:.3f}",
+            str(row["n"]), f"{seconds:.0f} s" if seconds else "-", f"{row['artifact_bytes'] / 1e6:.1f} MB",
+            row["report"],
+        )  # fmt: skip
+    return shown

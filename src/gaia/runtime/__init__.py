@@ -1,0 +1,1 @@
+"""Load an artifact and predict, without any training framework."""

@@ -1,0 +1,153 @@
+"""A loaded artifact: inputs in, probabilities and a decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia import images
+from gaia.errors import GaiaError, nearest
+from gaia.runtime import artifact
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Probabilities = NDArray[np.float32]
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What an artifact promises (its contract) and the function that keeps it."""
+
+    contract: dict[str, Any]
+    run: Callable[[Any], Probabilities]
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes, in the order of the probabilities."""
+        return list(self.contract["labels"])
+
+    def probabilities(self, inputs: Any) -> Probabilities:
+        """float32 [n, classes], rows summing to 1, for inputs as `read_photos` or `read_rows` give them."""
+        if len(inputs) == 0:
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        return np.concatenate([self.run(inputs[i : i + _BATCH * 16]) for i in range(0, len(inputs), _BATCH * 16)])
+
+    def decide(self, probabilities: Probabilities) -> NDArray[np.int64]:
+        """The answers, as positions in `labels` [n].
+
+        Two classes: the positive one from the contract's threshold on, else the other. More: the most probable.
+        """
+        if len(self.labels) != 2:
+            return probabilities.argmax(axis=1)
+        positive = self.labels.index(self.contract["positive"])
+        yes = probabilities[:, positive] >= self.contract["threshold"]
+        return np.where(yes, positive, 1 - positive)
+
+    def read_photos(self, photos: Iterable[tuple[bytes, str]]) -> NDArray[np.uint8]:
+        """Photos as (content, name) -> uint8 [n, size, size, 3]. Raises images.UnusablePhoto with the reason."""
+        asked = self._input("photo")
+        limits = {key: asked[key] for key in ("size", "max_megapixels", "min_side")}
+        return np.stack([images.read(content, name, **limits)[0] for content, name in photos])
+
+    def read_rows(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
+        """Rows as mappings from a feature's name, or its column in the training table, to a value -> a frame.
+
+        An empty number counts as not measured; keys that are no features are left out. Raises GaiaError for a missing
+        feature, text in a number, or a category that training never saw: an answer to those would be a guess.
+        """
+        import pandas as pd
+
+        from gaia import tables
+
+        features = self._input("table")["features"]
+        names = {key: f["name"] for f in features for key in (f["column"], f["name"])}
+        renamed = []
+        for number, row in enumerate(rows, start=1):
+            renamed.append({names[k]: "" if v is None else str(v) for k, v in row.items() if k in names})
+            for feature in features:
+                if feature["name"] not in renamed[-1]:
+                    raise GaiaError(
+                        f"row {number} lacks '{feature['name']}' (in training the column '{feature['column']}')"
+                        f"{nearest(feature['name'], row)}."
+                    )
+        frame = pd.DataFrame(renamed, columns=[f["name"] for f in features], dtype=object)
+        for feature in features:
+            texts = frame[feature["name"]].astype(str)
+            if feature["type"] == "number":
+                values, wrong = tables.numbers(texts)
+                if wrong.any():
+                    at = int(np.argmax(wrong))
+                    raise GaiaError(f"row {at + 1}: {feature['name']} is '{texts[at]}', which is no number.")
+                frame[feature["name"]] = values
+            else:
+                for number, value in enumerate(texts, start=1):
+                    if value not in feature["categories"]:
+                        known = feature["categories"]
+                        raise GaiaError(
+                            f"row {number}: {feature['name']} is '{value}', which training never saw; known are "
+                            f"{', '.join(known[:20])}{nearest(value, known)}."
+                        )
+        return frame
+
+    def _input(self, kind: str) -> dict[str, Any]:
+        asked: dict[str, Any] = self.contract["input"]
+        if asked["kind"] != kind:
+            raise GaiaError(f"{self.contract['line']} answers from a {asked['kind']}, not from a {kind}.")
+        return asked
+
+
+def load(folder: Path) -> Predictor:
+    """The artifact in `folder`, every file verified and its golden answers replayed.
+
+    Raises GaiaError if a file is missing or changed, or an answer is not the one that was sealed.
+    """
+    artifact.verify(folder)
+    predictor = open_model(folder, artifact.read_json(folder / artifact.CONTRACT))
+    from gaia.runtime import golden
+
+    golden.replay(predictor, artifact.read_json(folder / artifact.GOLDEN))
+    return predictor
+
+
+def open_model(folder: Path, contract: dict[str, Any]) -> Predictor:
+    """A predictor over the model file that the contract names, unverified: for sealing a new artifact."""
+    model = folder / contract["model"]
+    return Predictor(contract, _onnx(model) if model.suffix == ".onnx" else _catboost(model, contract))
+
+
+def _onnx(model: Path) -> Callable[[Any], Probabilities]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # hardware that isn't there is no news
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(photos: NDArray[np.uint8]) -> Probabilities:
+        pieces = [photos[i : i + _BATCH] for i in range(0, len(photos), _BATCH)]
+        return np.concatenate([session.run(None, {name: np.ascontiguousarray(p)})[0] for p in pieces])
+
+    return run
+
+
+def _catboost(model: Path, contract: dict[str, Any]) -> Callable[[Any], Probabilities]:
+    import catboost  # the only reader of .cbm with text categories
+
+    booster = catboost.CatBoost().load_model(str(model))
+    categories = [f["name"] for f in contract["input"]["features"] if f["type"] == "category"]
+    several = len(contract["labels"]) > 2
+
+    def run(rows: pd.DataFrame) -> Probabilities:
+        pool = catboost.Pool(rows, cat_features=categories)
+        kind = "Probability"
+        answers = np.asarray(booster.predict(pool, prediction_type=kind, thread_count=-1), dtype=np.float32)
+        return answers if several or answers.ndim == 2 else np.stack([1 - answers, answers], axis=1)
+
+    return run

@@ -1,0 +1,21 @@
+"""Compose one line's configuration, having checked all: `python -m gaia.stages.compose plants`"""
+
+import sys
+
+from gaia import paths
+from gaia.config import yaml
+from gaia.config.compose import compose_lines, dump
+from gaia.errors import GaiaError, exit_with_a_sentence
+
+
+def compose(line: str) -> None:
+    """Write data/config/<line>.yaml. Raises GaiaError if any line's configuration is wrong."""
+    lines = compose_lines()
+    if line not in lines:
+        raise GaiaError(f"params.yaml has no line '{line}'; its lines are {', '.join(lines)}.")
+    header = "Composed by `dvc repro` from params.yaml and conf/; edit those."
+    yaml.write(paths.config(line), dump(lines[line]), header)
+
+
+if __name__ == "__main__":
+    exit_with_a_sentence(compose, *sys.argv[1:])

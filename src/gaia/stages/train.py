@@ -1,0 +1,79 @@
+"""Train a line: `python -m gaia.stages.train plants`"""
+
+import hashlib
+import importlib
+import inspect
+import shutil
+import sys
+from importlib.metadata import version
+
+import pandas as pd
+
+from gaia import paths
+from gaia.config import yaml
+from gaia.config.compose import dump, load
+from gaia.config.schema import PhotoLine, TableLine
+from gaia.console import bar
+from gaia.data import index
+from gaia.errors import exit_with_a_sentence
+from gaia.runtime import artifact
+from gaia.timings import timed
+
+SECTIONS = ("framework", "seed", "model", "optimizer", "augmentation", "trainer")  # of the configuration, used here
+
+
+def train(line: str) -> None:
+    """Write data/training/<line>/: the network, its history and training.json.
+
+    Resumes where a run of the very same inputs was interrupted. Raises GaiaError if training fails.
+    """
+    config = load(line)
+    data = index.load(paths.prepared(line))
+    framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
+    state = paths.checkpoints(line) / _fingerprint(config, framework, line)
+    for other in paths.checkpoints(line).glob("*"):
+        if other != state:
+            shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
+    epochs = config.trainer.max_epochs
+    with timed(line, "train"), bar(f"{line}: training", epochs, framework.UNIT) as update:
+        fitted = framework.fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+        out = paths.training(line)
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        file = framework.export(fitted, data, out)
+        pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
+        best = fitted.history[fitted.best_epoch - 1]
+        facts = {
+            "architecture": config.model.target,
+            "classes": len(data.labels),
+            "best_epoch": fitted.best_epoch,
+            "total_epochs": len(fitted.history),
+            "optimizer": config.optimizer.target if config.optimizer else None,
+            **{key: best[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
+            "model": file,
+            "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
+            "packages": {name: version(name) for name in framework.PACKAGES},
+        }
+        artifact.write_json(out / "training.json", facts)
+    shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
+
+
+def _text(row: dict[str, float] | None, epochs: int) -> str:
+    if row is None:
+        return ""
+    numbers = "  ".join(
+        f"{key.replace('_', ' ')} {row[key]:.4g}" for key in row if key not in ("epoch", "learning_rate")
+    )
+    return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
+
+
+def _fingerprint(config: PhotoLine | TableLine, framework: object, line: str) -> str:
+    """Names the inputs of a training, so that a checkpoint of other settings, data or code is never resumed."""
+    sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
+    parts = [yaml.dump(sections), inspect.getsource(framework)]  # type: ignore[arg-type]
+    parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    exit_with_a_sentence(train, *sys.argv[1:])

@@ -1,0 +1,153 @@
+"""What PyTorch and Keras share in training: batches, the learning rate, and when an epoch is the best or the last."""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia.augmentation import augment
+from gaia.config.schema import Augmentation, NeuralTrainer
+from gaia.data.index import Dataset
+
+History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
+Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row
+
+
+class Batch(NamedTuple):
+    """Photos uint8 [b, size, size, 3], truth int64 [b] and the weight of each item float32 [b]."""
+
+    photos: NDArray[np.uint8]
+    truth: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+class Fit(NamedTuple):
+    """A finished training: the network with its best epoch's weights, and how it came about."""
+
+    network: Any
+    history: History
+    best_epoch: int
+
+
+def best_epoch(history: History) -> int:
+    """The epoch (from 1) with the lowest validation loss; the first of equals."""
+    return 1 + min(range(len(history)), key=lambda i: history[i]["validation_loss"])
+
+
+def is_over(history: History, trainer: NeuralTrainer) -> bool:
+    """Whether training ends here: all epochs done, or none better for `patience` epochs."""
+    if len(history) >= trainer.max_epochs:
+        return True
+    return bool(history and trainer.patience and len(history) - best_epoch(history) >= trainer.patience)
+
+
+def learning_rate(trainer: NeuralTrainer, lr: float, epoch: float) -> float:
+    """The rate at a moment of training (epochs done, with fractions): linear warm-up, then constant or half a cosine
+    (Loshchilov and Hutter, "SGDR", 2017). It depends on the moment alone, so a resumed run follows the same curve.
+    """
+    warm = min(trainer.warmup_epochs, trainer.max_epochs - 1)
+    if epoch < warm:
+        return lr * max(epoch, 1e-3) / warm
+    if trainer.schedule == "constant":
+        return lr
+    return lr * 0.5 * (1 + math.cos(math.pi * (epoch - warm) / (trainer.max_epochs - warm)))
+
+
+def class_weights(data: Dataset, trainer: NeuralTrainer) -> NDArray[np.float32]:
+    """A weight for each class, float32 [classes]: ones, or inversely proportional to its share in training."""
+    counts = np.bincount(data.truth[data.rows("train")], minlength=len(data.labels))
+    if trainer.class_weights is None:
+        return np.ones(len(counts), dtype=np.float32)
+    return (counts.sum() / (len(counts) * counts)).astype(np.float32)
+
+
+def batches_an_epoch(data: Dataset, trainer: NeuralTrainer) -> int:
+    """How many batches `epoch_batches` yields. A last batch of one is left out: batch normalisation needs two."""
+    n = len(data.rows("train"))
+    return max(1, n // trainer.batch_size + (n % trainer.batch_size > 1))
+
+
+def epoch_batches(
+    data: Dataset, trainer: NeuralTrainer, augmentation: Augmentation, seed: int, epoch: int
+) -> Iterator[Batch]:
+    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by other threads.
+
+    Order and variation depend on (seed, epoch) alone, so epoch 7 is the same in a run that began at epoch 7.
+    """
+    rows = np.random.default_rng([seed, epoch]).permutation(data.rows("train"))
+    weights = class_weights(data, trainer)
+
+    def vary(row: int) -> NDArray[np.uint8]:
+        return augment(np.asarray(data.inputs[row]), augmentation, np.random.default_rng([seed, epoch, int(row)]))
+
+    def produce() -> Iterator[Batch]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for i in range(batches_an_epoch(data, trainer)):
+                chosen = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
+                truth = data.truth[chosen]
+                yield Batch(np.stack(list(pool.map(vary, chosen))), truth, weights[truth])
+
+    yield from _ahead(produce(), 2)
+
+
+def _ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
+    """The same items, up to `depth` of them made ahead by a thread of its own."""
+    made: queue.Queue[Any] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                return made.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stop.is_set():
+                    return
+            put(None)
+        except Exception as error:
+            put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:
+    """Keep one finished epoch for resuming: written beside, then renamed, so that a kill leaves the old one whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / "epoch.new"
+    write(beside)
+    os.replace(beside, folder / "epoch")
+
+
+def find_checkpoint(folder: Path) -> Path | None:
+    """The last finished epoch of an interrupted training, if there is one for these very inputs."""
+    path = folder / "epoch"
+    return path if path.exists() else None
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Forget a finished training's state."""
+    shutil.rmtree(folder, ignore_errors=True)
