@@ -26,7 +26,11 @@ def test_nothing_to_do_runs_nothing(project: Project) -> None:
 
 
 def test_comments_and_blank_lines_re_run_nothing_beyond_compose(project: Project) -> None:
-    for file in ("params.yaml", "dvc.yaml", *(str(p.relative_to(project.root)) for p in project.path("conf").rglob("*.yaml"))):
+    for file in (
+        "params.yaml",
+        "dvc.yaml",
+        *(str(p.relative_to(project.root)) for p in project.path("conf").rglob("*.yaml")),
+    ):
         path = project.path(file)
         path.write_text("\n\n" + path.read_text() + "\n# a remark\n")
     assert project.repro() <= COMPOSE
@@ -120,7 +124,9 @@ def test_a_fourth_line_is_yaml_only(project: Project) -> None:
 
 
 def test_a_model_that_is_only_a_new_file_trains(project: Project) -> None:
-    project.path("conf/model/squeezenet.yaml").write_text("_target_: torchvision.models.shufflenet_v2_x0_5\nweights: null\n")
+    project.path("conf/model/squeezenet.yaml").write_text(
+        "_target_: torchvision.models.shufflenet_v2_x0_5\nweights: null\n"
+    )
     project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"model": "squeezenet"}}}))
     assert project.repro() - COMPOSE == {"train@plants", "evaluate@plants"}
 

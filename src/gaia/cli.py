@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gaia import paths
-from gaia.errors import GaiaError, exit_with_a_sentence
+from gaia.errors import GaiaError, exit_with_a_sentence, nearest
 
 # Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
 
@@ -54,11 +54,11 @@ def _results(as_json: bool) -> None:
 def _predict(line: str, inputs: list[str], as_json: bool) -> None:
     from gaia.runtime import predictor
 
-    folder = paths.model(line)
-    if not folder.is_dir():
-        known = sorted(p.name for p in folder.parent.glob("*") if p.is_dir())
-        raise GaiaError(f"there is no artifact {folder}; built are {', '.join(known) or 'none'}: run `dvc repro`.")
-    model = predictor.load(folder)
+    built = sorted(p.parent.name for p in paths.model("").glob("*/manifest.json"))
+    if line not in built:
+        known = f"built are {', '.join(built)}{nearest(line, built)}" if built else "run `dvc repro` to build some"
+        raise GaiaError(f"there is no artifact of a line '{line}' under {paths.model('')}; {known}.")
+    model = predictor.load(paths.model(line))
     answers, problems = [], []
     if model.contract["input"]["kind"] == "photo":
         for name in inputs:

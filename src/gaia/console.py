@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def without_native_chatter() -> Iterator[None]:
+    """Nothing that a library written in C++ says on stderr meanwhile: TensorFlow reports absent GPUs as it loads,
+    before any of its settings for silence count. Python's own errors are not affected."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -14,8 +15,15 @@ class GaiaError(Exception):
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """` (did you mean 'adamw'?)` for the known word that is spelled most like `word`, or nothing."""
-    close = get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    spelled = {k.lower(): k for k in known}
+    close = get_close_matches(str(word).lower(), spelled, n=1, cutoff=0.6)
+    return f" (did you mean '{spelled[close[0]]}'?)" if close else ""
+
+
+def shown(value: object) -> str:
+    """A value as a sentence quotes it: on one line, at most 80 characters, null rather than None."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gaia.errors import GaiaError
 
@@ -16,13 +16,25 @@ SUFFIXES = {
     "BMP": {".bmp"},
     "GIF": {".gif"},
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".mpo"},  # what many phones and cameras write: a JPEG with more pictures behind it
+    "MPO": {".jpg", ".jpeg", ".jpe", ".mpo"},  # what many phones and cameras write: a JPEG with more pictures behind it
     "PNG": {".png"},
     "TIFF": {".tif", ".tiff"},
     "WEBP": {".webp"},
 }
+_DECODERS = tuple(kind for kind in SUFFIXES if kind != "MPO")  # no other ever sees the bytes; JPEG's opens MPO too
+
+_UPRIGHT = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours (max_megapixels), checked before a pixel is decoded
+warnings.filterwarnings("ignore", module=r"PIL\.")  # once: catch_warnings in `read` would not be safe in threads
 
 
 class UnusablePhoto(GaiaError):
@@ -36,35 +48,36 @@ def read(
 
     Orientation follows EXIF, CMYK and palettes become RGB, 16 bits become 8, transparency lies on white, of an
     animation the first picture counts. `name` serves only to note a misleading extension.
-    Raises UnusablePhoto with the reason: empty, not an image, truncated, too large, too small.
+    Raises UnusablePhoto with the reason: empty, not an image, truncated, too large, too small. A JPEG whose data end
+    early but whose end marker is there can't be told from a whole one: its rest is grey.
     """
     if not content:
         raise UnusablePhoto("empty file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content))
-            notes = _check(image, name, max_megapixels, min_side)
-            image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at an eighth, a quarter or a half
-            mode = image.mode
-            image.load()
-            upright = _to_rgb(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError:
-        raise UnusablePhoto("not an image") from None
+        image = Image.open(io.BytesIO(content), formats=_DECODERS)
+        notes = _check(image, name, max_megapixels, min_side)
+        image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at an eighth, a quarter or a half
+        mode = image.mode
+        image.load()
+        turn = _turn(image, notes)
+        rgb = _square_rgb(image, size)
     except UnusablePhoto:
         raise
+    except UnidentifiedImageError:
+        heif = content[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf", b"ftypavi")
+        raise UnusablePhoto(
+            "HEIC or AVIF, which isn't read here: convert it to JPEG" if heif else "not an image"
+        ) from None
     except Exception as error:  # Pillow's plugins raise what they like on hostile bytes
         cut = any(word in str(error).lower() for word in ("truncated", "broken", "not enough"))
-        raise UnusablePhoto(f"{'truncated' if cut else 'unreadable'}: {error}") from None
+        raise UnusablePhoto(f"{'truncated' if cut else 'unreadable'}: {error or type(error).__name__}") from None
     if mode != "RGB":
         notes.append(f"{mode} converted to RGB")
-    return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR), dtype=np.uint8), notes
+    return np.asarray(rgb if turn is None else rgb.transpose(turn), dtype=np.uint8), notes
 
 
 def _check(image: Image.Image, name: str, max_megapixels: float, min_side: int) -> list[str]:
     kind = image.format or ""
-    if kind not in SUFFIXES:
-        raise UnusablePhoto(f"format {kind} isn't one of {', '.join(sorted(SUFFIXES))}")
     width, height = image.size
     if width * height > max_megapixels * 1e6:
         raise UnusablePhoto(f"too large: {width} x {height} px is over {max_megapixels:g} megapixels")
@@ -74,14 +87,29 @@ def _check(image: Image.Image, name: str, max_megapixels: float, min_side: int) 
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES[kind]:
         notes.append(f"is {kind}, named {suffix or 'without extension'}")
-    if getattr(image, "n_frames", 1) > 1 and kind not in ("MPO", "TIFF"):
+    if kind in ("GIF", "PNG", "WEBP") and getattr(image, "is_animated", False):
         notes.append("animated: first picture used")
     return notes
 
 
+def _turn(image: Image.Image, notes: list[str]) -> Image.Transpose | None:
+    try:
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # as above
+        notes.append("EXIF unreadable: taken as it stands")
+        return None
+
+
+def _square_rgb(image: Image.Image, size: int) -> Image.Image:
+    """Scaled first where the mode allows it, so that a large photo is held in memory once."""
+    scalable = image.mode in ("RGB", "RGBA", "L", "LA", "CMYK") and "transparency" not in image.info
+    square = ImageOps.fit(image if scalable else _to_rgb(image), (size, size), Image.Resampling.BILINEAR)
+    return _to_rgb(square)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):  # convert("RGB") would clip at 255
-        values = np.asarray(image, dtype=np.int64)
+        values = np.asarray(image)
         if image.mode == "I" and (values.min() < 0 or values.max() > 65535):
             raise UnusablePhoto("32-bit samples outside 0..65535")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")

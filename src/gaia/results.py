@@ -26,16 +26,15 @@ def results() -> list[dict[str, Any]]:
 
 def table(found: list[dict[str, Any]]) -> Table:
     """The results for a person."""
-    shown = Table(box=None, header_style="bold", pad_edge=False)
+    caption = "time: of the stages as they last ran here; reports: data/reports/<line>/report.html"
+    shown = Table(box=None, header_style="bold", pad_edge=False, caption=caption, caption_justify="left")
     shown.add_column("line", style="bold")
     for name in ("test accuracy", "95 % interval", "n", "time", "size"):
         shown.add_column(name, justify="right")
-    shown.add_column("report")
     for row in found:
         seconds = sum(row["seconds"].values())
         shown.add_row(
             row["line"], f"{row['accuracy']:.3f}", f"{row['accuracy_low']:.3f} - {row['accuracy_high']:.3f}",
             str(row["n"]), f"{seconds:.0f} s" if seconds else "-", f"{row['artifact_bytes'] / 1e6:.1f} MB",
-            row["report"],
         )  # fmt: skip
     return shown

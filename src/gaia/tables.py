@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-EMPTY = {"", "na", "n/a", "nan", "null", "none"}
+EMPTY = {"", "na", "n/a", "#n/a", "nan", "null", "none"}
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SWAP = str.maketrans(",.", ".,")
 
 
-def numbers(texts: pd.Series, decimal: str = ".") -> tuple[np.ndarray, pd.Series]:
-    """The texts as float64 [n], NaN where the cell is empty; and a mask of those that are no finite number."""
-    clean = texts.str.strip()
-    empty = clean.str.lower().isin(EMPTY)
-    if decimal != ".":
-        # a point would be a second decimal mark, so it makes the text no number
-        clean = clean.where(~clean.str.contains(".", regex=False), "?").str.replace(decimal, ".", regex=False)
-    values = pd.to_numeric(clean.where(~empty, "nan"), errors="coerce").to_numpy(dtype=np.float64, copy=True)
-    wrong = ~empty & ~pd.Series(np.isfinite(values), index=texts.index)
-    values[wrong.to_numpy()] = np.nan
+def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The texts as float64 [n], NaN where the cell is empty; and a mask of those that are no finite number.
+
+    The other decimal mark makes a text no number: whether "1,234" is little or much is not guessed.
+    """
+    cells = [text.strip() for text in texts]
+    values, wrong = np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool)
+    for i, cell in enumerate(cells):
+        text = cell if decimal == "." else cell.translate(_SWAP)
+        if _NUMBER.fullmatch(text) and math.isfinite(value := float(text)):
+            values[i] = value
+        else:
+            wrong[i] = cell.lower() not in EMPTY
     return values, wrong
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf, grammar_parser
+from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
 from pydantic import ValidationError
 
 from gaia import paths
 from gaia.config import targets, yaml
-from gaia.config.schema import Open, PhotoLine, TableLine, kind_of
-from gaia.errors import GaiaError, nearest
+from gaia.config.check import check
+from gaia.config.schema import GROUPS, PLAIN_KEYS, PhotoLine, TableLine, kind_of
+from gaia.config.sources import Sources
+from gaia.errors import GaiaError, nearest, shown
 
 LINE_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-PLAIN_KEYS = ("raw", "question", "seed")
+OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+TOP_KEYS = ("lines", "demo")  # of params.yaml
 
 
 def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
@@ -28,28 +30,32 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
 
     Raises GaiaError with a sentence a problem.
     """
-    params = yaml.read(root / paths.PARAMS)
-    entries = params.get("lines")
-    if not isinstance(entries, dict) or not entries:
-        raise GaiaError("params.yaml: the key 'lines' is missing or empty; give it one entry a line.")
-    groups = _options(root / paths.CONF)
-    for file in sorted((root / paths.CONF).rglob("*.yaml")):
-        yaml.read(file)  # Hydra's own message names neither line nor duplicate key
+    entries = _entries(root)
+    options = _options(root)
     composed, problems = {}, []
-    for name, entry in entries.items():
-        try:
-            composed[name] = _compose_line(root, name, entry, groups)
-        except GaiaError as error:
-            problems.append(str(error))
-    if problems:
-        raise GaiaError("\n".join(problems))
+    with initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
+        for name, entry in entries.items():
+            try:
+                composed[name] = _compose_line(root, name, entry, options)
+            except GaiaError as error:
+                problems += str(error).splitlines()
+    if problems:  # a mistake in an option that two lines choose is one mistake
+        raise GaiaError("\n".join(dict.fromkeys(problems)))
     return composed
 
 
 def load(line: str) -> PhotoLine | TableLine:
-    """The composed configuration of a line, as `compose` wrote it."""
-    content = yaml.read(paths.config(line))
-    return kind_of(content["framework"]).model_validate(content)
+    """The composed configuration of a line, as `compose` wrote it.
+
+    Raises GaiaError if it is missing, or was edited since.
+    """
+    file = paths.config(line)
+    content = yaml.read(file)
+    try:
+        return kind_of(str(content.get("framework"))).model_validate(content)
+    except ValidationError as error:
+        key = yaml.dotted(error.errors()[0]["loc"])
+        raise GaiaError(f"{file}: {key} is not as composed; edit params.yaml or conf/, and run `dvc repro`.") from None
 
 
 def dump(config: PhotoLine | TableLine) -> dict[str, Any]:
@@ -57,63 +63,121 @@ def dump(config: PhotoLine | TableLine) -> dict[str, Any]:
     return config.model_dump(by_alias=True)
 
 
-def _options(conf: Path) -> dict[str, list[str]]:
-    return {d.name: sorted(f.stem for f in d.glob("*.yaml")) for d in sorted(conf.iterdir()) if d.is_dir()}
+def _entries(root: Path) -> dict[str, Any]:
+    """The lines of params.yaml."""
+    params = _read(root, paths.PARAMS)
+    for key in params:
+        if key not in TOP_KEYS:
+            known = ", ".join(TOP_KEYS)
+            raise GaiaError(f"params.yaml: {key} is an unknown key; known are {known}{nearest(key, TOP_KEYS)}.")
+    if "lines" not in params:
+        raise GaiaError("params.yaml: lines is missing; give it one entry a line.")
+    if not isinstance(params["lines"], dict) or not params["lines"]:
+        raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}; it should hold one entry a line.")
+    return params["lines"]
 
 
-def _compose_line(root: Path, name: Any, entry: Any, groups: dict[str, list[str]]) -> PhotoLine | TableLine:
+def _options(root: Path) -> dict[str, list[str]]:
+    """The option files of each group, after every file of conf/ has been read: Hydra's own message on a broken one
+    names neither its line nor a duplicate key."""
+    _read(root, paths.CONF / "config.yaml")
+    for file in sorted((root / paths.CONF).rglob("*.yaml")):
+        defaults = _read(root, file.relative_to(root)).get("defaults", [])
+        if not isinstance(defaults, list) or not all(_is_default(entry) for entry in defaults):
+            raise GaiaError(
+                f"{file.relative_to(root)}: defaults is {shown(defaults)}; it should be a list of entries such as "
+                f"'default' or 'override /trainer: long'."
+            )
+    options = {group: sorted(f.stem for f in (root / paths.CONF / group).glob("*.yaml")) for group in GROUPS}
+    for group, names in options.items():
+        if not names:
+            raise GaiaError(f"conf/{group}/ holds no option; it should hold at least one *.yaml file.")
+        for name in names:
+            if not OPTION_NAME.fullmatch(name):
+                raise GaiaError(
+                    f"conf/{group}/{name}.yaml: an option's name takes letters, digits and _ . -, and begins with a "
+                    f"letter; rename the file."
+                )
+    return options
+
+
+def _is_default(entry: Any) -> bool:
+    if isinstance(entry, dict):
+        return len(entry) == 1 and all(isinstance(option, str | None) for option in entry.values())
+    return isinstance(entry, str)
+
+
+def _read(root: Path, file: Path) -> dict[str, Any]:
+    """A YAML file, its interpolations well-formed."""
+    content = yaml.read(root / file)
+    for keys, value in yaml.leaves(content):
+        if isinstance(value, str) and "${" in value:
+            try:
+                grammar_parser.parse(value)
+            except GrammarParseError:
+                raise GaiaError(
+                    f"{file}: {yaml.dotted(keys)} is {shown(value)}; a reference is written ${{section.key}}."
+                ) from None
+    return content
+
+
+def _compose_line(root: Path, name: str, entry: Any, options: dict[str, list[str]]) -> PhotoLine | TableLine:
     here = f"params.yaml: lines.{name}"
-    if not isinstance(name, str) or not LINE_NAME.fullmatch(name):
+    if not LINE_NAME.fullmatch(name):
         raise GaiaError(
-            f"{here}: a line's name is used in tags and paths, so it takes lower-case letters, digits and single "
-            f"dashes, and begins with a letter; found '{name}'."
+            f"{here}: '{name}' can't name a line; names stand in tags and paths, so they take lower-case letters, "
+            f"digits and single dashes, and begin with a letter."
         )
     if not isinstance(entry, dict):
-        raise GaiaError(f"{here} is {entry!r}; give it keys such as raw, framework, data and model.")
-    choices, values = _read_entry(here, entry, groups)
+        raise GaiaError(f"{here} is {shown(entry)}; it should hold keys such as raw, framework, data and model.")
+    choices, values = _read_entry(here, entry, options)
+    overrides = [f"{group}='{option}'" for group, option in choices.items()]
     try:
-        with initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-            overrides = [f"{group}={option}" for group, option in choices.items()]
-            config = compose("config", overrides=overrides, return_hydra_config=True)
-        choices = {k: v for k, v in config.hydra.runtime.choices.items() if k in groups and v}
-        OmegaConf.set_struct(config, False)
-        del config["hydra"]
-        content: Any = OmegaConf.to_container(OmegaConf.merge(config, values), resolve=True)
-    except InterpolationResolutionError as error:
-        # its first line is the cause; the key follows
-        place = _place(root, name, entry, choices)(error.full_key or "")
-        raise GaiaError(f"{place}: {str(error).splitlines()[0]}; name a key that exists.") from None
-    except (HydraException, OmegaConfBaseException) as error:
-        raise GaiaError(f"{here}: {str(error).splitlines()[0]}") from None
-    content["framework"] = content["framework"]["name"]
-    for group in ("optimizer", "augmentation"):
-        content[group] = content.get(group) or None
-    return _validate(_place(root, name, entry, choices), content)
+        config = compose("config", overrides=overrides)
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
+        raise GaiaError(_defaults_problem(here, error, options)) from None
+    sources = Sources(root, name, {**choices, **values}, overrides)
+    OmegaConf.set_struct(config, False)
+    config.merge_with(values)
+    content, problems = _resolve(sources, config)
+    try:
+        line = check(sources, content["framework"], content)
+    except GaiaError as error:
+        raise GaiaError("\n".join([*problems, str(error)])) from None
+    if problems:
+        raise GaiaError("\n".join(problems))
+    return line
 
 
-def _read_entry(here: str, entry: dict[str, Any], groups: dict[str, list[str]]) -> tuple[dict[str, str], dict]:
-    """Which option of which group the entry chooses, and which values it sets."""
+def _read_entry(here: str, entry: dict[str, Any], options: dict[str, list[str]]) -> tuple[dict[str, str], dict]:
+    """Which option of which group the entry chooses, and which values it sets. null chooses and sets nothing."""
     choices: dict[str, str] = {}
     values: dict[str, Any] = {}
-    for key, value in entry.items():
+    problems = []
+    for key, value in _without_nulls(entry).items():
         if key in PLAIN_KEYS:
             values[key] = value
-        elif key not in groups:
-            known = [*PLAIN_KEYS, *groups]
-            raise GaiaError(f"{here}.{key}: unknown key; known are {', '.join(known)}{nearest(key, known)}.")
+        elif key not in options:
+            known = [*PLAIN_KEYS, *options]
+            problems.append(f"{here}.{key} is an unknown key; known are {', '.join(known)}{nearest(key, known)}.")
         else:
-            option = value.get("use") if isinstance(value, dict) else value
-            if isinstance(value, dict):
-                values[key] = _without_nulls({k: v for k, v in value.items() if k != "use"})
-            if option is not None:
-                if option not in groups[key]:
-                    raise GaiaError(
-                        f"{here}.{key}: there is no conf/{key}/{option}.yaml; the options are "
-                        f"{', '.join(groups[key])}{nearest(option, groups[key])}."
-                    )
+            with_values = isinstance(value, dict) and key != "framework"  # dvc.yaml reads framework as one word
+            option = value.get("use") if with_values else value
+            if with_values:
+                values[key] = {k: v for k, v in value.items() if k != "use"}
+            if isinstance(option, str) and option in options[key]:
                 choices[key] = option
-    if "framework" not in choices:
-        raise GaiaError(f"{here}.framework is missing; the options are {', '.join(groups['framework'])}.")
+            elif option is not None:
+                where = f"{here}.{key}.use" if with_values else f"{here}.{key}"
+                one_word = "it takes one word and no values; " if isinstance(option, dict) else ""
+                problems.append(
+                    f"{where} is {shown(option)}; {one_word}the options in conf/{key}/ are "
+                    f"{', '.join(options[key])}{nearest(option, options[key]) if isinstance(option, str) else ''}."
+                )
+    if entry.get("framework") is None:
+        problems.append(f"{here}.framework is missing; the options are {', '.join(options['framework'])}.")
+    if problems:
+        raise GaiaError("\n".join(problems))
     return choices, values
 
 
@@ -124,95 +188,63 @@ def _without_nulls(values: Any) -> Any:
     return values
 
 
-def _place(root: Path, name: str, entry: dict[str, Any], choices: dict[str, str]) -> Callable[[str], str]:
-    """A function that names the file, and the key in it, where a resolved key's value was written."""
+def _resolve(sources: Sources, config: DictConfig) -> tuple[dict[str, Any], list[str]]:
+    """The configuration as plain data, its framework as one word, and what a line of this framework has no use for.
 
-    def place(key: str) -> str:
-        group, *rest = key.split(".")
-        if group not in choices or _holds(entry, [group, *rest]):
-            return f"params.yaml: lines.{name}.{key}"
-        option = _origin(root / paths.CONF / group, choices[group], rest)
-        return f"conf/{group}/{option}.yaml: {'.'.join(rest) or group}"
-
-    return place
-
-
-def _holds(node: Any, keys: list[str]) -> bool:
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node is not None
-
-
-def _origin(folder: Path, option: str, keys: list[str]) -> str:
-    """Which of an option's file and the files that it starts from sets the key."""
-    content = yaml.read(folder / f"{option}.yaml")
-    if not _holds(content, keys) and not _holds(content, [folder.name, *keys]):
-        for default in content.get("defaults", []):
-            if isinstance(default, str) and (folder / f"{(base := default.split('@')[0])}.yaml").is_file():
-                return _origin(folder, base, keys)
-    return option
-
-
-def _validate(place: Callable[[str], str], content: dict[str, Any]) -> PhotoLine | TableLine:
-    schema = kind_of(content["framework"])
-    problems = [f"{place(key)} is not set (it stands as ???); give it a value." for key in _missing(content)]
-    try:
-        line = schema.model_validate(content) if not problems else None
-    except ValidationError as error:
-        problems = [_sentence(place, schema, e) for e in error.errors()]
-    if problems or line is None:
-        raise GaiaError("\n".join(problems))
-    for group in targets.PACKAGES[line.framework]:
-        problems += _target_problems(place, line.framework, group, getattr(line, group))
-    if line.data.classes and line.evaluation.positive not in (None, *line.data.classes):
-        problems.append(
-            f"{place('evaluation.positive')} is '{line.evaluation.positive}', which is none of the classes "
-            f"{', '.join(line.data.classes)}{nearest(line.evaluation.positive, line.data.classes)}."
+    Raises GaiaError if the framework is unknown, or a reference leads nowhere.
+    """
+    unresolved: Any = OmegaConf.to_container(config)
+    section = unresolved.get("framework")
+    name = section.get("name") if isinstance(section, dict) else section
+    if not isinstance(name, str) or name not in targets.ALLOWED:
+        raise GaiaError(
+            f"{sources.place('framework', 'name')} is {shown(name)}; it should be one of "
+            f"{', '.join(targets.ALLOWED)}{nearest(name, targets.ALLOWED)}."
         )
-    if problems:
-        raise GaiaError("\n".join(problems))
-    return line
+    problems = []
+    for group, field in kind_of(name).model_fields.items():
+        if field.annotation is type(None):
+            if unresolved.get(group):
+                problems.append(f"{sources.place(group)} is set, but framework {name} takes no {group}; remove it.")
+            config[group] = None
+    try:
+        content: Any = OmegaConf.to_container(config, resolve=True)
+    except InterpolationResolutionError as error:
+        raise GaiaError("\n".join([*problems, _reference_problem(sources, config, error)])) from None
+    return {**content, "framework": name}, problems
 
 
-def _missing(content: Any, prefix: str = "") -> list[str]:
-    if isinstance(content, dict):
-        return [key for k, v in content.items() for key in _missing(v, f"{prefix}.{k}" if prefix else str(k))]
-    return [prefix] if content == "???" else []
+def _reference_problem(sources: Sources, config: DictConfig, error: InterpolationResolutionError) -> str:
+    keys = [int(k) if k.isdigit() else k for k in re.split(r"[.\[\]]+", error.full_key or "") if k]
+    content: Any = OmegaConf.to_container(config)
+    value = {yaml.dotted(k): v for k, v in yaml.leaves(content)}.get(error.full_key or "")
+    said = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0]).strip('"')
+    if missing := re.fullmatch(r"Interpolation key '(.+)' not found", said):
+        known = {yaml.dotted(k[:n]) for k, _ in yaml.leaves(content) for n in range(1, len(k) + 1)}
+        said = f"there is no key {missing[1]}, name one that exists{nearest(missing[1], sorted(known))}"
+    elif said.startswith("Recursive"):
+        said = "it refers to itself"
+    return f"{sources.place(*keys)} is {shown(value)}; {said[0].lower()}{said[1:]}."
 
 
-def _sentence(place: Callable[[str], str], schema: type, error: Any) -> str:
-    """A pydantic error as one sentence of ours."""
-    location = [str(part) for part in error["loc"]]
-    key = ".".join(location)
-    if error["type"] == "missing":
-        return f"{place(key)} is missing; give it a value."
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(schema, location[:-1])
-        return f"{place(key)}: unknown key; known are {', '.join(known)}{nearest(location[-1], known)}."
-    if error["type"] == "value_error":
-        return f"{place(key)} {error['ctx']['error']}."
-    should = error["msg"].replace("Input should", "it should").replace("should have at", "needs at")
-    suggestion = nearest(error["input"], re.findall(r"'([^']+)'", error["msg"]))
-    return f"{place(key)} is {error['input']!r}; {should[0].lower()}{should[1:]}{suggestion}."
-
-
-def _known_keys(schema: Any, location: list[str]) -> list[str]:
-    for part in location:
-        schema = schema.model_fields[part].annotation
-    return sorted(schema.model_fields)
-
-
-def _target_problems(place: Callable[[str], str], framework: str, group: str, section: Open) -> list[str]:
-    wrong = targets.problem(framework, group, section.target)
-    if wrong:
-        return [f"{place(group + '._target_')} is '{section.target}', which {wrong}."]
-    known = targets.arguments(section.target)
-    if known is None:
-        return []
-    known = {"lr" if k == "learning_rate" and group == "optimizer" else k for k in known} - {"params"}
-    return [
-        f"{place(f'{group}.{key}')}: {section.target} takes no '{key}'; it takes "
-        f"{', '.join(sorted(known)[:20])}{nearest(key, known)}."
-        for key in section.arguments()
-        if key not in known
-    ]
+def _defaults_problem(here: str, error: Exception, options: dict[str, list[str]]) -> str:
+    """Hydra's complaint about a defaults list."""
+    lines = [line for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line and not line.endswith(":")]
+    said = lines[0].rstrip(".") if lines else type(error).__name__
+    if isinstance(error, RecursionError):
+        return f"{here}: an option that it chooses stands in its own defaults; remove it there."
+    if where := re.fullmatch(r"In '([^']+)': (.+)", said):
+        here, said = f"conf/{where[1]}.yaml: defaults", where[2]
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if group in options:
+            known = options[group]
+            return (
+                f"{here} names '{option}'; the options in conf/{group}/ are {', '.join(known)}{nearest(option, known)}."
+            )
+        return f"{here} names '{group}'; the folders of conf/ are {', '.join(options)}{nearest(group, options)}."
+    if unknown := re.match(r"Could not override '([^'@]+)'", said):
+        if unknown[1] in options:
+            return f"conf/config.yaml: defaults doesn't choose {unknown[1]}; add an entry '{unknown[1]}: <option>'."
+        return f"{here} overrides '{unknown[1]}', which conf/config.yaml doesn't choose{nearest(unknown[1], options)}."
+    return f"{here}: {said}."

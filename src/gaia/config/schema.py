@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _differ(classes: list[str]) -> list[str]:
+    if twice := _twice(classes):
+        raise ValueError(f"names '{twice}' twice; each class needs a name of its own")
+    return classes
+
+
+def _twice(words: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    return next((word for word in words if word in seen or seen.add(word)), None)  # type: ignore[func-returns-value]
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Text = Annotated[str, Field(min_length=1)]
+Classes = Annotated[list[Text], Field(min_length=2), AfterValidator(_differ)]
 
 
 class Strict(BaseModel):
@@ -34,15 +50,9 @@ class Splits(Strict):
 
 class Data(Strict):
     splits: Splits
-    classes: Annotated[list[str], Field(min_length=2)] | None
+    classes: Classes | None
     min_per_class: Annotated[int, Field(ge=3)]
     max_quarantined: Share
-
-    @model_validator(mode="after")
-    def _classes_differ(self) -> Data:
-        if self.classes and len(set(self.classes)) < len(self.classes):
-            raise ValueError("names a class twice; each class needs a name of its own")
-        return self
 
 
 class Photos(Data):
@@ -50,26 +60,26 @@ class Photos(Data):
     size: Annotated[int, Field(ge=16, le=1024)]
     near_duplicates: Annotated[int, Field(ge=0, le=64)]
     max_megapixels: Annotated[float, Field(gt=0)]
-    min_side: Annotated[int, Field(ge=1)]
+    min_side: Count
 
 
 class Table(Data):
     kind: Literal["table"]
-    label: str
-    categories: dict[str, str]
-    numbers: dict[str, str]
-    separator: Annotated[str, Field(min_length=1)]
+    label: Text
+    categories: dict[str, Text]
+    numbers: dict[str, Text]
+    separator: Text
     decimal: Literal[".", ","]
     encoding: str
 
     @model_validator(mode="after")
     def _has_features(self) -> Table:
         if not self.categories and not self.numbers:
-            raise ValueError("names no feature; give at least one column in data.categories or data.numbers")
-        if both := sorted(set(self.categories) & set(self.numbers)):
-            raise ValueError(f"has '{both[0]}' both in categories and in numbers; keep one")
-        if len(set(columns := [*self.categories.values(), *self.numbers.values(), self.label])) < len(columns):
-            raise ValueError("uses a column twice, as two features or as a feature and the label")
+            raise ValueError("names no feature; give at least one column in categories or in numbers")
+        if both := _twice([*self.categories, *self.numbers]):
+            raise ValueError(f"has '{both}' both in categories and in numbers; keep one")
+        if column := _twice([self.label, *self.categories.values(), *self.numbers.values()]):
+            raise ValueError(f"uses the column '{column}' twice; a column is one feature, or the label")
         return self
 
 
@@ -95,8 +105,8 @@ class Augmentation(Strict):
 
 
 class Trainer(Strict):
-    max_epochs: Annotated[int, Field(ge=1)]
-    patience: Annotated[int, Field(ge=1)] | None
+    max_epochs: Count
+    patience: Count | None
     class_weights: Literal["balanced"] | None
     device: Literal["auto", "cpu", "cuda", "mps"]
 
@@ -137,6 +147,10 @@ class TableLine(Line):
     optimizer: None
     augmentation: None
     trainer: Trainer
+
+
+PLAIN_KEYS = ("raw", "question", "seed")  # the others are groups: a folder of conf/, one option of which is chosen
+GROUPS = tuple(key for key in PhotoLine.model_fields if key not in PLAIN_KEYS)
 
 
 def kind_of(framework: str) -> type[PhotoLine] | type[TableLine]:

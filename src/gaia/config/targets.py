@@ -6,49 +6,152 @@ Importing the frameworks would take 2 to 12 seconds at each edit of a YAML file;
 from __future__ import annotations
 
 import ast
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from gaia.errors import nearest
+from gaia.errors import nearest, shown
 
-# framework -> group of conf/ -> the package that its `_target_` may come from
-PACKAGES = {
-    "pytorch": {"model": "torchvision.models", "optimizer": "torch.optim"},
-    "keras": {"model": "keras.applications", "optimizer": "keras.optimizers"},
-    "catboost": {"model": "catboost"},
+Found = ast.ClassDef | ast.FunctionDef
+
+# framework -> group of conf/ -> what its `_target_` may be
+ALLOWED = {
+    "pytorch": {"model": "torchvision.models.*", "optimizer": "torch.optim.*"},
+    "keras": {"model": "keras.applications.*", "optimizer": "keras.optimizers.*"},
+    "catboost": {"model": "catboost.CatBoostClassifier"},
 }
+
+# Arguments that src/gaia/frameworks gives itself -> the key that decides them, if one does
+GIVEN: dict[str, dict[str, str | None]] = {
+    "torchvision.models": {"num_classes": "data.classes", "progress": None},
+    "torch.optim": {"params": None},
+    "keras.applications": {"classes": "data.classes", "input_shape": "data.size", "input_tensor": None}
+    | dict.fromkeys(("include_top", "pooling", "classifier_activation")),
+    "keras.optimizers": {"learning_rate": "optimizer.lr", "name": None},
+    "catboost": {"iterations": "trainer.max_epochs", "early_stopping_rounds": "trainer.patience", "random_seed": "seed"}
+    | {"auto_class_weights": "trainer.class_weights", "task_type": "trainer.device", "loss_function": "data.classes"}
+    | dict.fromkeys(("custom_metric", "train_dir", "use_best_model", "save_snapshot"))
+    | dict.fromkeys(("snapshot_file", "snapshot_interval")),
+}
+
+REQUIRED = object()  # stands for the default of an argument that has none
 
 
 def problem(framework: str, group: str, target: str) -> str | None:
     """Why `target` may not be used as a framework's model or optimizer, or None if it may."""
-    package = PACKAGES[framework][group]
+    allowed = ALLOWED[framework][group]
     module, _, name = target.rpartition(".")
-    if module != package:
-        allowed = ", ".join(sorted(f"{p[group]}.* ({f})" for f, p in PACKAGES.items() if group in p))
-        return f"is outside the allow-list for framework {framework}; allowed are {allowed}"
-    if name.startswith("_") or _definition(package, name) is None:
-        return f"does not exist in {package}{nearest(name, _public_names(package))}"
+    package = allowed.rpartition(".")[0]
+    exists = not name.startswith("_") and _definition(module, name) is not None
+    if module == package and exists and fnmatchcase(target, allowed):
+        return None
+    names = {n for n in _public_names(package) if fnmatchcase(f"{package}.{n}", allowed) and _definition(package, n)}
+    if module == package and not exists:
+        return f"doesn't exist in {package}{nearest(name, names)}"
+    same = [f"{package}.{n}" for n in names if n.lower() == name.lower()]
+    suggestion = f" (did you mean '{same[0]}'?)" if same else ""
+    return f"is outside the allow-list; framework {framework} takes {allowed}{suggestion}"
+
+
+def argument_problems(target: str, given: dict[str, Any]) -> dict[str, str]:
+    """The arguments that can't be given to the target, and why.
+
+    A default that is a number or true/false tells the type; other types and all ranges are the target's own business.
+    """
+    module = target.rpartition(".")[0]
+    taken: Any = arguments(target)
+    by_us = GIVEN[module]
+    if taken and module == "keras.optimizers" and "learning_rate" in taken:
+        taken = {**taken, "lr": taken["learning_rate"]}  # one name with every framework
+    problems: dict[str, str] = {}
+    for key, value in given.items():
+        if key in by_us:
+            decided = by_us[key]
+            problems[key] = (
+                f"follows from {decided}; set that instead" if decided else f"is fixed for {module}.*; remove it"
+            )
+        elif taken is not None and key not in taken:
+            known = sorted(taken.keys() - by_us.keys())
+            more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+            problems[key] = f"is no argument of {target}; it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
+        elif taken is not None and (should := _other_type(value, taken[key])):
+            problems[key] = f"is {shown(value)}; it should be {should}"
+    for key, default in (taken or {}).items():
+        if default is REQUIRED and key not in given and key not in by_us:
+            problems[key] = f"is missing; {target} needs it"
+    return problems
+
+
+def _other_type(value: Any, default: Any) -> str | None:
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(default, int | float):
+        return None if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
     return None
 
 
-def arguments(target: str) -> set[str] | None:
-    """The names of the arguments that the target takes; None if it takes any (`**kwargs` of a function).
+def arguments(target: str) -> dict[str, Any] | None:
+    """The arguments that the target takes, and their defaults (None where those aren't literals).
 
+    None if it takes any: a function's `**kwargs` are followed to where the function hands them on, in its own module.
     A class's `**kwargs` is not an invitation: Keras and CatBoost refuse what they don't list.
     """
     module, _, name = target.rpartition(".")
     found = _definition(module, name)
+    return None if found is None else _arguments(*found)
+
+
+def _arguments(module: str, found: Found) -> dict[str, Any] | None:
     if isinstance(found, ast.ClassDef):
-        init = next((n for n in found.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
-        return None if init is None else _names(init) - {"self"}
-    if isinstance(found, ast.FunctionDef):
-        return None if found.args.kwarg else _names(found)
-    return None
+        return _bound(_method(found, "__init__"))
+    known, kwargs = _signature(found), found.args.kwarg
+    if kwargs is None or not any(isinstance(n, ast.Name) and n.id == kwargs.arg for n in ast.walk(found)):
+        return known
+    calls = [node for node in ast.walk(found) if isinstance(node, ast.Call)]
+    handed_on = [call for call in calls if any(k.arg is None for k in call.keywords)]
+    if not handed_on:
+        return None
+    for call in handed_on:
+        match call.func:
+            case ast.Name(id=name):
+                callee = _definition(module, name)
+                further = _arguments(*callee) if callee else None
+            case ast.Attribute(value=ast.Name(id=name), attr=method):
+                callee = _definition(module, name)
+                further = _bound(_method(callee[1], method)) if callee else None
+            case _:
+                further = None
+        if further is None:
+            return None
+        taken = {*list(further)[: len(call.args)], *(k.arg for k in call.keywords)}
+        known = {**known, **{k: v for k, v in further.items() if k not in taken and k not in known}}
+    for call in calls:
+        match call:  # kwargs.pop("dropout", 0.2)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=kwargs.arg), attr="pop"), args=[ast.Constant(value=key), *_]
+            ):
+                known.setdefault(str(key), None)
+    return known
 
 
-def _names(function: ast.FunctionDef) -> set[str]:
-    return {a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
+def _method(found: Found, name: str) -> ast.FunctionDef | None:
+    return next((n for n in found.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
+
+
+def _bound(method: ast.FunctionDef | None) -> dict[str, Any]:
+    """A method's arguments without `self`; none at all for a class that has no such method of its own."""
+    return dict(list(_signature(method).items())[1:]) if method else {}
+
+
+def _signature(function: ast.FunctionDef) -> dict[str, Any]:
+    positional = [*function.args.posonlyargs, *function.args.args]
+    without = [REQUIRED] * (len(positional) - len(function.args.defaults))
+    defaults = dict(zip((a.arg for a in positional), [*without, *function.args.defaults], strict=True))
+    for a, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        defaults[a.arg] = REQUIRED if default is None else default
+    return {k: v.value if isinstance(v, ast.Constant) else v if v is REQUIRED else None for k, v in defaults.items()}
 
 
 @cache
@@ -72,17 +175,16 @@ def _absolute(importer: str, is_package: bool, node: ast.ImportFrom) -> str:
     return ".".join([*parts, *([node.module] if node.module else [])])
 
 
-def _definition(
-    module: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()
-) -> ast.ClassDef | ast.FunctionDef | None:
-    """The class or function that `module.name` stands for, followed through re-exports (which may be circular)."""
+def _definition(module: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> tuple[str, Found] | None:
+    """The class or function that `module.name` stands for, and the module that defines it: followed through
+    re-exports (which may be circular)."""
     source = _source(module)
     if source is None or (module, name) in seen:
         return None
     file, tree = source
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return node
+            return module, node
         if isinstance(node, ast.ImportFrom):
             origin = _absolute(module, file.name == "__init__.py", node)
             for alias in node.names:

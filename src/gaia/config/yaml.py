@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,32 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from gaia.errors import GaiaError
 
+Keys = tuple[str | int, ...]
+
+# What the parser says -> what its reader can do about it
+IN_PLAIN_WORDS = {
+    "found character '\\t'": "a tab stands here; indent with spaces",
+    "expected <block end>": "this fits neither the indentation nor the list or mapping above it",
+    "mapping values are not allowed here": "a colon is not allowed here; put the text in quotes",
+    "could not determine a constructor": "tags (!...) are not allowed",
+    "but found another document": "a second document begins here; keep one",
+}
+KINDS = {"bytes": "binary data", "set": "a set", "tuple": "a list"}
+
 
 def read(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML 1.2 file ({} for an empty one).
+    """The mapping in a YAML 1.2 file ({} for an empty one): keys are text, values are text, finite numbers, true,
+    false, null, lists and mappings.
 
-    Raises GaiaError if the file is missing, isn't YAML, repeats a key, or holds no mapping.
+    Raises GaiaError if the file is missing, isn't YAML, repeats a key, or holds anything else.
     """
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        problems = [] if content is None else [f"{path}: {problem}" for problem in _not_plain(content)]
     except FileNotFoundError:
         raise GaiaError(f"{path} is missing.") from None
+    except OSError as error:
+        raise GaiaError(f"{path} can't be read: {error.strerror}.") from None
     except DuplicateKeyError as error:
         at = error.problem_mark
         key = (error.problem or "").split('"')[1:2]
@@ -30,16 +48,35 @@ def read(path: Path) -> dict[str, Any]:
             f"{path}, line {at.line + 1}, column {at.column + 1}: the key '{''.join(key)}' stands here twice; keep one."
         ) from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise GaiaError(f"{path}{where}: not valid YAML, {error.problem or error.context}.") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise GaiaError(f"{path}: not valid YAML, {error}.") from None
+        raise GaiaError(f"{path}{_cause(error)}.") from None
+    except UnicodeDecodeError:
+        raise GaiaError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+    except (YAMLError, ValueError) as error:
+        raise GaiaError(f"{path}: not valid YAML, {' '.join(str(error).split())}.") from None
+    except RecursionError:
+        raise GaiaError(f"{path}: a value is nested too deeply, or contains itself.") from None
+    if problems:
+        raise GaiaError("\n".join(problems))
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise GaiaError(f"{path}: a mapping of keys to values is expected, found {type(content).__name__}.")
+        kind = "a list" if isinstance(content, list) else "a single value"
+        raise GaiaError(f"{path} holds {kind}; it should hold keys with values.")
     return content
+
+
+def leaves(content: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """The keys that lead to each value that is neither a list nor a mapping, and the value."""
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from leaves(value, (*keys, key))
+    else:
+        yield keys, content
+
+
+def dotted(keys: Keys) -> str:
+    """('data', 'classes', 0) -> data.classes[0]"""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
 def dump(content: dict[str, Any]) -> str:
@@ -57,3 +94,34 @@ def write(path: Path, content: dict[str, Any], header: str) -> None:
     beside = path.with_name(path.name + ".new")
     beside.write_text(f"# {header}\n{dump(content)}", encoding="utf-8")
     os.replace(beside, path)
+
+
+def _cause(error: MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    said = " ".join((error.problem or error.context or "unreadable").split())
+    cause = next((plain for start, plain in IN_PLAIN_WORDS.items() if said.startswith(start)), said)
+    if cause == said and error.context_mark and mark and error.context_mark.line < mark.line:
+        cause += f", {error.context} that begins in line {error.context_mark.line + 1}"
+    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{where}: not valid YAML, {cause}"
+
+
+def _not_plain(content: Any, keys: Keys = ()) -> Iterator[str]:
+    """A sentence for each key and value that neither DVC nor Hydra nor JSON could carry."""
+    inside = f" inside {dotted(keys)}" if keys else ""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if not isinstance(key, str):
+                yield f"the key {'null' if key is None else key}{inside} is not text; put it in quotes, or use a word."
+            elif not key or not key.isprintable():
+                yield f"the key {key!r}{inside} is empty or not printable; use a word."
+            else:
+                yield from _not_plain(value, (*keys, key))
+    elif isinstance(content, list):
+        for i, value in enumerate(content):
+            yield from _not_plain(value, (*keys, i))
+    elif isinstance(content, float) and not math.isfinite(content):
+        yield f"{dotted(keys)} is {content}; it should be a finite number."
+    elif not isinstance(content, str | int | float | None):
+        kind = KINDS.get(type(content).__name__, "a date")
+        yield f"{dotted(keys)} is {kind}; it should be text (in quotes), a number, true, false, null or a list."

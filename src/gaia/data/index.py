@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,24 +33,32 @@ class Dataset(NamedTuple):
         """The usable rows of a split, in the index's order."""
         return np.flatnonzero((self.table["split"] == split).to_numpy())
 
+    def take(self, rows: NDArray[np.int64]) -> Any:
+        """The inputs of these rows, in memory: photos uint8 [n, size, size, 3], or a DataFrame numbered from 0."""
+        return self.inputs.iloc[rows].reset_index(drop=True) if self.features else np.asarray(self.inputs[rows])
+
 
 def assign_splits(
     index: pd.DataFrame, config: Data, seed: int, hashes: NDArray[np.uint64] | None, distance: int
 ) -> None:
-    """Fill the column `split` of the usable rows, and note near-duplicates in `reason`."""
+    """Fill the column `split` of the usable rows, and note duplicates and near-duplicates in `reason`."""
     usable = np.flatnonzero((index["verdict"] == "ok").to_numpy())
-    sha = index["sha256"].to_numpy()[usable].tolist()
-    speaker = representatives(sha, None if hashes is None else hashes[usable], distance)
+    shas = index["sha256"].to_numpy()[usable].tolist()
+    speakers = representatives(shas, None if hashes is None else hashes[usable], distance)
     shares = config.splits
-    splits = [split_of(s, seed, shares.validation, shares.test) for s in speaker]
-    index.loc[usable, "split"] = splits
-    sources, reasons = index["source"].tolist(), index["reason"].tolist()
-    first: dict[str, str] = {}
-    for row, group in zip(usable, speaker, strict=True):
-        if group in first:
-            note = f"{'same as' if hashes is None else 'much like'} {first[group]}"
+    index.loc[usable, "split"] = [split_of(s, seed, shares.validation, shares.test) for s in speakers]
+    sources, labels, reasons = (index[column].tolist() for column in ("source", "label", "reason"))
+    first: dict[tuple[str, str], int] = {}
+    for row, sha, speaker in zip(usable.tolist(), shas, speakers, strict=True):
+        keys = ("same as", sha), ("much like", speaker)
+        if known := [key for key in keys if key in first]:
+            twin = first[known[0]]
+            note = f"{known[0][0]} {sources[twin]}"
+            if labels[twin] != labels[row]:
+                note += f", which is labelled {labels[twin]}"
             reasons[row] = "; ".join(filter(None, [reasons[row], note]))
-        first.setdefault(group, sources[row])
+        for key in keys:
+            first.setdefault(key, row)
     index["reason"] = reasons
 
 
@@ -72,7 +81,7 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
             f"All are in {where}; mend or remove them, or raise the limit."
         )
     counts = usable["label"].value_counts()
-    labels = config.classes or sorted(counts.index)
+    labels = config.classes or sorted(set(index["label"]) - {""})
     if len(labels) < 2:
         found = ", ".join(labels) or "none"
         raise GaiaError(f"{line}: at least two classes are needed, found {found}; give each class items of its own.")
@@ -81,7 +90,8 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
         if n < config.min_per_class:
             raise GaiaError(
                 f"{line}: the class '{label}' has {n} usable items, data.min_per_class asks for "
-                f"{config.min_per_class}; add some{nearest(label, set(counts.index) - set(labels))}."
+                f"{config.min_per_class}; add some, or remove the class"
+                f"{nearest(label, set(counts.index) - set(labels))}."
             )
         for split in SPLITS:
             if not ((usable["label"] == label) & (usable["split"] == split)).any():
@@ -98,12 +108,21 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
 
 
 def _summarise(line: str, usable: pd.DataFrame, bad: pd.DataFrame) -> None:
-    classes = ", ".join(f"{label} {n}" for label, n in usable["label"].value_counts(sort=False).sort_index().items())
+    classes = ", ".join(f"{label} {n}" for label, n in usable["label"].value_counts().sort_index().items())
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
-    console.print(f"{line}: {len(usable)} usable ({classes}; {splits}), {len(bad)} quarantined")
-    for reason, n in bad["reason"].str.split(":").str[0].value_counts().items():
-        examples = bad.loc[bad["reason"].str.startswith(str(reason)), "source"].head(3)
-        console.print(f"  [yellow]quarantined[/] {n} x {reason}: {', '.join(examples)}", markup=True)
+    _say(f"{line}: {len(usable)} usable ({classes}; {splits}), {len(bad)} quarantined")
+    kinds = bad["reason"].str.split(":").str[0]
+    for kind, n in kinds.value_counts().items():
+        _say(f"  quarantined {n} x {kind}: {', '.join(bad.loc[kinds == kind, 'source'].head(3))}", style="yellow")
+
+
+def _say(text: str, style: str | None = None) -> None:
+    console.print(text, style=style, markup=False, emoji=False)  # file names may hold what looks like markup
+
+
+def printable(text: str) -> str:
+    """The text with control characters, and bytes that are no UTF-8, written as `\\n`, `\\x00` or `\\udcff`."""
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", lambda c: c[0].encode("unicode_escape").decode(), text)
 
 
 def write(folder: Path, index: pd.DataFrame) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +21,13 @@ from gaia.console import bar
 from gaia.data import index as indexes
 from gaia.errors import GaiaError
 
-_CHUNK = 256  # photos in flight: bounds the memory, whatever the number of photos
+_IN_FLIGHT = 2**26  # bytes of prepared photos held at once: bounds the memory, whatever their number
 
 
 class _Photo(NamedTuple):
     row: dict[str, object]
-    pixels: NDArray[np.uint8] | None
+    pixels: NDArray[np.uint8] | None = None
+    hash: NDArray[np.uint64] | None = None
 
 
 def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | None, out: Path) -> None:
@@ -40,19 +43,25 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
         raise GaiaError(f"{line}: {raw} holds no file; it needs one sub-folder of photos a class.")
     out.mkdir(parents=True, exist_ok=True)
     shape = (len(files), config.size, config.size, 3)
-    pixels = np.lib.format.open_memmap(out / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    blank = np.zeros(shape[1:], dtype=np.uint8)
     hashes = np.zeros((len(files), 4), dtype=np.uint64)
     rows: list[dict[str, object]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, bar(f"{line}: photos", len(files), "photos") as show:
-        for start in range(0, len(files), _CHUNK):  # decoding releases the interpreter's lock
-            chunk = files[start : start + _CHUNK]
-            for photo in pool.map(lambda file: _read(raw, file, config), chunk):
-                if photo.pixels is not None:
-                    pixels[len(rows)] = photo.pixels
-                    hashes[len(rows)] = perceptual_hash(photo.pixels)
+    cores = os.cpu_count() or 1
+    chunk = min(512, max(2 * cores, _IN_FLIGHT // blank.nbytes))
+    with (
+        open(out / "images.npy", "wb") as array,
+        ThreadPoolExecutor(cores) as pool,  # decoding releases the interpreter's lock
+        bar(f"{line}: photos", len(files), "photos") as show,
+    ):
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(array, header)
+        for start in range(0, len(files), chunk):
+            for photo in pool.map(lambda found: _read(raw, found[0], found[1], config), files[start : start + chunk]):
+                array.write((blank if photo.pixels is None else photo.pixels).tobytes())
+                if photo.hash is not None:
+                    hashes[len(rows)] = photo.hash
                 rows.append(photo.row)
                 show(len(rows), "")
-    pixels.flush()
     index = pd.DataFrame(rows, columns=indexes.COLUMNS)
     indexes.assign_splits(index, config, seed, hashes, config.near_duplicates)
     indexes.write(out, index)
@@ -60,51 +69,88 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     indexes.write_description(out, labels, features=[])
 
 
+def _cosines() -> NDArray[np.int64]:
+    frequency, place = np.arange(17)[:, None], np.arange(32)
+    return np.rint(4096 * np.cos(np.pi * frequency * (2 * place + 1) / 64)).astype(np.int64)
+
+
+_COSINES = _cosines()  # [17, 32], the rows of a discrete cosine transform
+_SLOWEST = np.argsort(np.add.outer(np.arange(17), np.arange(17)).ravel(), kind="stable")[1:257]  # all but the mean
+
+
 def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """256 bits, uint64 [4], that hardly change when a photo is scaled or compressed again.
+    """256 bits, uint64 [4], few of which change when a photo is scaled, compressed or brightened.
 
-    Difference hash: is each cell of a 16 x 17 grey thumbnail brighter than its right neighbour? (N. Krawetz, "Kind of
-    Like That", 2013)
+    The signs of the slowest cosine waves in a 32 x 32 grey thumbnail (C. Zauner, "Implementation and Benchmarking of
+    Perceptual Image Hash Functions", 2010), in integers, so that every machine finds the same. Half of the bits
+    differ between unrelated photos, dark ones too; a photo of one colour all over has none.
     """
-    grey = np.asarray(Image.fromarray(pixels).convert("L").resize((17, 16), Image.Resampling.BOX), dtype=np.int16)
-    return np.packbits(grey[:, 1:] > grey[:, :-1]).view(np.uint64)
+    grey = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.BOX)
+    waves = _COSINES @ np.asarray(grey, dtype=np.int64) @ _COSINES.T
+    return np.packbits(waves.ravel()[_SLOWEST] > 0).view(np.uint64)
 
 
-def _files(raw: Path) -> list[Path]:
-    """Every file below `raw`, links included, but for hidden ones; in the order of their names on any system."""
-    found = [
-        Path(folder, name).relative_to(raw)
-        for folder, _, names in os.walk(raw, followlinks=True)
-        for name in names
-        if not name.startswith(".")
-    ]
-    return sorted(found, key=lambda p: p.as_posix())
+def _files(raw: Path) -> list[tuple[Path, str]]:
+    """Every file below `raw`, relative to it, with what forbids to read it ('' for nothing); links are followed.
+
+    Hidden files and folders are left out. The order is that of the names, on any system.
+    """
+    found: list[tuple[Path, str]] = []
+    to_do: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
+    while to_do:
+        folder, above = to_do.pop()
+        try:
+            status = (raw / folder).stat()
+            names = [entry.name for entry in (raw / folder).iterdir() if not entry.name.startswith(".")]
+        except OSError as error:
+            found.append((folder, f"can't be opened: {error.strerror}"))
+            continue
+        here = status.st_dev, status.st_ino
+        if here in above:
+            found.append((folder, "link to a folder that holds it"))
+            continue
+        if not names and len(folder.parts) == 1:
+            found.append((folder, "empty folder"))
+        for name in names:
+            if os.path.isdir(raw / folder / name):  # noqa: PTH112 (that of Path raises where a link leads astray)
+                to_do.append((folder / name, (*above, here)))
+            else:
+                found.append((folder / name, ""))
+    return sorted(found, key=lambda file: file[0].as_posix())
 
 
-def _read(raw: Path, file: Path, config: Photos) -> _Photo:
-    source = file.as_posix().encode("utf-8", "backslashreplace").decode()
-    row: dict[str, object] = dict.fromkeys(indexes.COLUMNS, "") | {
-        "source": source,
-        "size": 0,
-        "verdict": "quarantined",
-    }
-    if len(file.parts) < 2:
-        return _Photo(row | {"reason": "stray file: stands in no class folder"}, None)
-    label = file.parts[0]
+def _read(raw: Path, file: Path, obstacle: str, config: Photos) -> _Photo:
+    blank: dict[str, object] = dict.fromkeys(indexes.COLUMNS, "")
+    row = blank | {"source": indexes.printable(file.as_posix()), "size": 0, "verdict": "quarantined"}
+    if len(file.parts) < 2 and not obstacle:
+        return _Photo(row | {"reason": "stray file: stands in no class folder"})
+    label = unicodedata.normalize("NFC", indexes.printable(file.parts[0]))  # macOS writes é as two characters
     row["label"] = label
     if config.classes and label not in config.classes:
-        return _Photo(row | {"reason": f"folder '{label}' is none of data.classes"}, None)
+        return _Photo(row | {"reason": f"folder '{label}' is none of data.classes"})
     try:
-        content = (raw / file).read_bytes()
-    except FileNotFoundError:
-        return _Photo(row | {"reason": "dangling link"}, None)
-    except OSError as error:
-        return _Photo(row | {"reason": f"can't be opened: {error.strerror}"}, None)
-    row |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    try:
+        if obstacle:
+            raise images.UnusablePhoto(obstacle)
+        content = _content(raw / file, config.max_megapixels)
+        row |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         pixels, notes = images.read(
             content, file.name, size=config.size, max_megapixels=config.max_megapixels, min_side=config.min_side
         )
     except images.UnusablePhoto as error:
-        return _Photo(row | {"reason": str(error)}, None)
-    return _Photo(row | {"verdict": "ok", "reason": "; ".join(notes)}, pixels)
+        return _Photo(row | {"reason": indexes.printable(str(error))})
+    return _Photo(row | {"verdict": "ok", "reason": "; ".join(notes)}, pixels, perceptual_hash(pixels))
+
+
+def _content(path: Path, max_megapixels: float) -> bytes:
+    """The file's bytes. Raises UnusablePhoto; never waits at a pipe, nor reads what no photo of that size can fill."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise images.UnusablePhoto("not a regular file")
+        if status.st_size > max_megapixels * 8e6 + 2**24:  # 16 bits a sample, four samples; EXIF and the like
+            raise images.UnusablePhoto(f"too large: {status.st_size / 1e6:.0f} MB")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise images.UnusablePhoto("dangling link") from None
+    except OSError as error:
+        raise images.UnusablePhoto(f"can't be opened: {error.strerror}") from None

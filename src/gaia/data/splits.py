@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SPLITS = ("train", "validation", "test")
-_BLOCK = 512  # rows compared at once: 512 x n distances bound the memory
+_BLOCK = 1024  # hashes compared with as many others at once, so that the work fits the processor's cache
 
 
 def split_of(sha256: str, seed: int, validation: float, test: float) -> str:
@@ -32,23 +32,40 @@ def representatives(sha256: Sequence[str], hashes: NDArray[np.uint64] | None, di
 
     `hashes`: perceptual hashes uint64 [n, words], or None to compare contents only. Two items are near-duplicates
     if at most `distance` bits differ; the relation is closed over chains, so that no chain spans two splits.
+    So an item that is added may give another speaker to those that it duplicates, and to no other.
     """
-    n = len(sha256)
-    if hashes is None or distance == 0 or n == 0:
+    if hashes is None or distance == 0 or len(sha256) == 0:
         return list(sha256)
-    rows, columns = [], []
-    for start in range(0, n, _BLOCK):
-        block = hashes[start : start + _BLOCK]
-        bits = np.zeros((len(block), n), dtype=np.uint16)
-        for word in range(hashes.shape[1]):
-            bits += np.bitwise_count(block[:, word, None] ^ hashes[None, :, word])
-        near = np.nonzero(bits <= distance)
-        rows.append(near[0] + start)
-        columns.append(near[1])
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    graph = coo_array((np.ones(len(row), dtype=bool), (row, column)), shape=(n, n))
-    _, group = connected_components(graph, directed=False)
+    distinct, where = np.unique(hashes, axis=0, return_inverse=True)
+    group = _groups(distinct, distance)[where.ravel()]
     smallest: dict[int, str] = {}
-    for g, sha in zip(group, sha256, strict=True):
+    for g, sha in zip(group.tolist(), sha256, strict=True):
         smallest[g] = min(smallest.get(g, sha), sha)
-    return [smallest[g] for g in group]
+    return [smallest[g] for g in group.tolist()]
+
+
+def _groups(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
+    """A number [n] for each hash, shared by those that chains of near-duplicates connect. Memory grows with n only."""
+    n = len(hashes)
+    words = np.ascontiguousarray(hashes.T)
+    group = np.arange(n)
+    for top in range(0, n, _BLOCK):
+        for left in range(top, n, _BLOCK):
+            rows, columns = _near(words, top, left, distance)
+            if len(rows):
+                edges = np.append(rows, np.arange(n)), np.append(columns, group)
+                graph = coo_array((np.ones(len(edges[0]), dtype=bool), edges), shape=(n, n))
+                _, number = connected_components(graph, directed=False)
+                _, first = np.unique(number, return_index=True)
+                group = first[number]  # named by its first member, a group is edges from there to each member
+    return group
+
+
+def _near(words: NDArray[np.uint64], top: int, left: int, distance: int) -> NDArray[np.int64]:
+    """The pairs [2, m] of near-duplicates, the first in the block at `top`, the second behind it, in that at `left`."""
+    rows, columns = words[:, top : top + _BLOCK, None], words[:, None, left : left + _BLOCK]
+    bits = np.bitwise_count(rows[0] ^ columns[0]).astype(np.uint16)
+    for row, column in zip(rows[1:], columns[1:], strict=True):
+        bits += np.bitwise_count(row ^ column)
+    pairs = np.argwhere(bits <= distance).T + np.array([[top], [left]])
+    return pairs[:, pairs[0] < pairs[1]]

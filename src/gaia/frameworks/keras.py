@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
+from gaia.console import without_native_chatter
+
+with without_native_chatter():
+    import keras
+    import tensorflow as tf
 import numpy as np
 import onnx
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from gaia import training
@@ -51,7 +54,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     if not training.is_over(epochs.history, trainer):
         network.fit(
             _batches(config, data, epochs.history),
-            initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0,
+            initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0, shuffle=False,
         )  # fmt: skip
     network.set_weights(epochs.best)
     return Fit(network, epochs.history, training.best_epoch(epochs.history))
@@ -62,7 +65,8 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
 
     Returns the name of the file that the runtime loads.
     """
-    fitted.network.save_weights(folder / "model.weights.h5")
+    # a model of its own over the same layers: the fitted one would ship its optimizer, three times the weights
+    keras.Model(fitted.network.inputs, fitted.network.outputs).save_weights(folder / "model.weights.h5")
     beside = folder / "exported.onnx"
     fitted.network.export(str(beside), format="onnx", verbose=False)
     model = onnx.load(beside)

@@ -54,7 +54,7 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     artifact.write_json(beside / artifact.CONTRACT, contract)
     rows = data.rows("test")
     chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
-    kept = golden.record(predictor.open_model(beside, contract), _inputs(data, chosen))
+    kept = golden.record(predictor.open_model(beside, contract), data.take(chosen))
     artifact.write_json(beside / artifact.GOLDEN, kept)
     settings = yaml.dump(dump(config)).encode()
     artifact.seal(beside, {"line": line, **trained, "config_sha256": hashlib.sha256(settings).hexdigest()})
@@ -69,14 +69,14 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
     manifest = artifact.read_json(paths.model(line) / artifact.MANIFEST)
     history = pd.read_csv(paths.model(line) / "history.csv")
     rows = data.rows("test")
-    inputs, truth = _inputs(data, rows), data.truth[rows]
+    inputs, truth = data.take(rows), data.truth[rows]
     probabilities = model.probabilities(inputs)
     predicted = model.decide(probabilities)
     labels, positive = model.labels, model.labels.index(model.contract["positive"])
     size = sum(file["size"] for file in manifest["files"])
     metrics = score(truth, probabilities, predicted, labels, positive) | {"artifact_bytes": size}
     artifact.write_json(out / "metrics.json", metrics)
-    matters = importance(model.probabilities, inputs, truth, config.seed, repeats=5 if data.features else 1)
+    matters = importance(model.probabilities, inputs, truth, config.seed, most=2000 if data.features else 100)
     tables = {
         "learning": _learning(history),
         "confusion": curves.confusion(truth, predicted, labels),
@@ -148,10 +148,6 @@ def _contract(line: str, config: PhotoLine | TableLine, data: Dataset, model_fil
         "positive": positive,
         "threshold": config.evaluation.threshold,
     }
-
-
-def _inputs(data: Dataset, rows: np.ndarray) -> Any:
-    return data.inputs.iloc[rows].reset_index(drop=True) if data.features else np.asarray(data.inputs[rows])
 
 
 def _learning(history: pd.DataFrame) -> pd.DataFrame:

@@ -6,18 +6,24 @@ import inspect
 import shutil
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from gaia import paths
+from gaia import augmentation, paths, training
 from gaia.config import yaml
 from gaia.config.compose import dump, load
 from gaia.config.schema import PhotoLine, TableLine
-from gaia.console import bar
+from gaia.console import bar, console
 from gaia.data import index
-from gaia.errors import exit_with_a_sentence
+from gaia.data.index import Dataset
+from gaia.errors import GaiaError, exit_with_a_sentence
 from gaia.runtime import artifact
+from gaia.runtime.golden import TOLERANCE
+from gaia.runtime.predictor import open_model
 from gaia.timings import timed
+from gaia.training import Fit
 
 SECTIONS = ("framework", "seed", "model", "optimizer", "augmentation", "trainer")  # of the configuration, used here
 
@@ -34,6 +40,8 @@ def train(line: str) -> None:
     for other in paths.checkpoints(line).glob("*"):
         if other != state:
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
+    if state.exists():
+        console.print(f"{line}: an interrupted training of the same inputs is resumed")
     epochs = config.trainer.max_epochs
     with timed(line, "train"), bar(f"{line}: training", epochs, framework.UNIT) as update:
         fitted = framework.fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
@@ -41,6 +49,7 @@ def train(line: str) -> None:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         file = framework.export(fitted, data, out)
+        _compare(framework, fitted, data, out, file)
         pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
         best = fitted.history[fitted.best_epoch - 1]
         facts = {
@@ -58,6 +67,15 @@ def train(line: str) -> None:
     shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
 
 
+def _compare(framework: Any, fitted: Fit, data: Dataset, out: Path, file: str) -> None:
+    """Raise GaiaError if the exported file answers otherwise than the network that was trained."""
+    few = data.take(data.rows("validation")[:32])
+    exported = open_model(out, {"model": file, "labels": data.labels, "input": {"features": data.features}})
+    difference = float(abs(exported.probabilities(few) - framework.answers(fitted, few)).max())
+    if not difference <= TOLERANCE:
+        raise GaiaError(f"{out / file} answers otherwise than the trained network, by {difference:.2g}; not kept.")
+
+
 def _text(row: dict[str, float] | None, epochs: int) -> str:
     if row is None:
         return ""
@@ -67,10 +85,10 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
     return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
 
 
-def _fingerprint(config: PhotoLine | TableLine, framework: object, line: str) -> str:
+def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> str:
     """Names the inputs of a training, so that a checkpoint of other settings, data or code is never resumed."""
     sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
-    parts = [yaml.dump(sections), inspect.getsource(framework)]  # type: ignore[arg-type]
+    parts = [yaml.dump(sections), *(inspect.getsource(module) for module in (framework, training, augmentation))]
     parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -1,0 +1,124 @@
+"""Training survives being killed, and what it exports answers as the network did."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Project, merge
+from hypothesis import given
+from hypothesis import strategies as st
+from test_pipeline import outputs
+
+from gaia import training
+from gaia.config.schema import NeuralTrainer
+
+TRAINER = {
+    "max_epochs": 10, "patience": 3, "class_weights": None, "device": "cpu", "batch_size": 8, "schedule": "cosine",
+    "warmup_epochs": 2, "label_smoothing": 0.0, "precision": "float32",
+}  # fmt: skip
+
+
+def longer(project: Project, line: str) -> None:
+    epochs = {"plants": 4, "bags": 4, "cultures": 30000}[line]
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"trainer": {"max_epochs": epochs}}}}))
+    if line == "cultures":  # thousands of trees, so that there is time to be killed between two snapshots
+        project.edit("conf/trainer/boosting.yaml", lambda c: merge(c, {"patience": None}))
+        project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"model": {"learning_rate": 0.001}}}}))
+
+
+@pytest.mark.parametrize("line", ["plants", "bags", "cultures"])
+def test_a_killed_training_resumes_and_ends_with_the_same_artifact(project: Project, line: str) -> None:
+    longer(project, line)
+    project.repro(f"compose@{line}")
+    started = subprocess.Popen(
+        ["dvc", "repro", f"train@{line}"], cwd=project.root, env=project.environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    checkpoints = project.path("data/checkpoints", line)
+    finished = {"plants": "*/epoch", "bags": "*/epoch", "cultures": "*/snapshot"}[line]
+    while started.poll() is None and not list(checkpoints.glob(finished)):
+        time.sleep(0.05)
+    assert started.poll() is None, "training ended before it could be killed"
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not project.path("data/training", line, "training.json").exists()
+    resumed = project.run("dvc", "repro", f"evaluate@{line}").stdout
+    assert "resumed" in resumed
+    interrupted = outputs(project)
+    project.repro("-f", "-s", f"train@{line}", f"evaluate@{line}")
+    assert outputs(project) == interrupted
+    assert not checkpoints.exists(), "a finished training leaves no checkpoint behind"
+
+
+@pytest.mark.parametrize("line", ["plants", "bags", "cultures"])
+def test_every_line_keeps_the_same_contract(built: Project, line: str) -> None:
+    folder = built.path("data/models", line)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    history = pd.read_csv(folder / "history.csv")
+    best = history.iloc[manifest["best_epoch"] - 1]
+    assert best["validation_loss"] == history["validation_loss"].min()
+    assert manifest["validation_loss"] == pytest.approx(best["validation_loss"])
+    assert manifest["total_epochs"] == len(history)
+    assert manifest["classes"] == 2
+    assert {f["name"] for f in manifest["files"]} == {p.name for p in folder.iterdir()} - {"manifest.json"}
+    assert list(history.columns) == [
+        "epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+    ]  # fmt: skip
+    keys = [set(json.loads(p.read_text())) for p in built.path("data/reports").glob("*/metrics.json")]
+    assert keys[0] == keys[1] == keys[2]
+
+
+def test_evaluation_counts_test_items_that_training_never_saw(built: Project) -> None:
+    for line in ("plants", "bags", "cultures"):
+        index = pd.read_csv(built.path("data/prepared", line, "index.csv"), keep_default_na=False)
+        predictions = pd.read_csv(built.path("data/reports", line, "predictions.csv"))
+        metrics = json.loads(built.path("data/reports", line, "metrics.json").read_text())
+        assert set(predictions["source"]) == set(index.loc[index["split"] == "test", "source"])
+        seen = set(index.loc[index["split"] != "test", "sha256"])
+        assert not seen & set(predictions["sha256"])
+        assert metrics["n"] == len(predictions)
+        assert metrics["accuracy"] == pytest.approx((predictions["label"] == predictions["predicted"]).mean(), abs=1e-6)
+
+
+def history(losses: list[float]) -> training.History:
+    return [{"epoch": i + 1, "validation_loss": loss} for i, loss in enumerate(losses)]
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=30))
+def test_training_stops_patience_epochs_after_the_best_and_not_before(losses: list[float]) -> None:
+    trainer = NeuralTrainer.model_validate(TRAINER | {"max_epochs": 30})
+    ran = next((n for n in range(1, len(losses) + 1) if training.is_over(history(losses[:n]), trainer)), None)
+    if ran is None:
+        assert len(losses) - training.best_epoch(history(losses)) < 3
+    else:
+        assert ran == 30 or ran - training.best_epoch(history(losses[:ran])) == 3
+
+
+@given(st.floats(0, 10), st.sampled_from(["cosine", "constant"]), st.integers(0, 12))
+def test_the_learning_rate_stays_within_its_bounds(moment: float, schedule: str, warmup: int) -> None:
+    trainer = NeuralTrainer.model_validate(TRAINER | {"schedule": schedule, "warmup_epochs": warmup})
+    assert 0 <= training.learning_rate(trainer, 0.1, moment) <= 0.1
+
+
+def test_the_learning_rate_climbs_then_falls() -> None:
+    trainer = NeuralTrainer.model_validate(TRAINER)
+    rates = [training.learning_rate(trainer, 0.1, moment) for moment in np.linspace(0, 10, 101)]
+    assert rates.index(max(rates)) == 20
+    assert rates[:21] == sorted(rates[:21])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_missing_device_is_a_sentence(project: Project) -> None:
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"trainer": {"device": "mps"}}}}))
+    done = project.run("dvc", "repro", "train@plants", ok=False)
+    assert done.returncode != 0
+    assert "trainer.device is mps, which this machine lacks" in done.stdout
+    assert "Traceback" not in done.stdout
