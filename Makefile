@@ -17,16 +17,17 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
-# after `git checkout` the hook restores data and models (a worktree keeps its hooks elsewhere: nothing to do there)
+# After `git checkout` DVC's hook restores data and models. Its hook before `git push` pushes the data as well, which can
+# only fail while there is no remote. (In a Git worktree .git is a file, and the hooks are the main checkout's.)
 .git/hooks/post-checkout: | .venv/.installed
-	test ! -d .git || dvc install
+	test ! -d .git || { mkdir -p .git/hooks && dvc install && { dvc remote list | grep -q . || rm .git/hooks/pre-push; }; }
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	dvc repro
 	@gaia results
 
 test: setup   ## all tests
-	pytest
+	pytest -n 2
 
 lint: setup   ## style and types
 	ruff check . && ruff format --check . && mypy

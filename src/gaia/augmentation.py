@@ -36,7 +36,7 @@ def _turn_and_zoom(photo: NDArray[np.uint8], how: Augmentation, rng: np.random.G
     angle = np.deg2rad(rng.uniform(-how.rotate, how.rotate))
     centre = size / 2
     image = Image.fromarray(np.ascontiguousarray(photo))
-    if angle == 0:  # four times as fast as the general way
+    if angle == 0:  # three times as fast as the general way
         left, top = max(0, centre * (1 - width) + x), max(0, centre * (1 - height) + y)
         box = (left, top, min(size, left + width * size), min(size, top + height * size))
         return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box))
@@ -54,7 +54,7 @@ def _light(photo: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator
     brightness, contrast = 1 + rng.uniform(-how.light, how.light, size=2)
     saturation = 1 + rng.uniform(-how.colour, how.colour)
     balance = 1 + rng.uniform(-how.colour, how.colour, size=3) / 2
-    offset = float(photo.mean(dtype=np.float32)) * (brightness - contrast)
+    offset = float(photo.mean()) * (brightness - contrast)
     matrix = contrast * (saturation * np.eye(3) + (1 - saturation) / 3) * balance[:, None]
     rows = np.hstack([matrix, (offset * balance)[:, None]])
     image = Image.fromarray(np.ascontiguousarray(photo))

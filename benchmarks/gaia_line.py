@@ -1,0 +1,36 @@
+"""Our way: photos prepared once, then trained from memory-mapped arrays. Run in a project's folder.
+
+`python benchmarks/gaia_line.py LINE`, composed in data/config
+"""
+
+import importlib
+import json
+import shutil
+import sys
+import time
+from itertools import pairwise
+
+from gaia import paths
+from gaia.config.compose import load
+from gaia.data import index
+from gaia.stages.prepare import prepare
+
+
+def main(line: str) -> None:
+    config = load(line)
+    start = time.perf_counter()
+    prepare(line)
+    prepared = time.perf_counter() - start
+    data = index.load(paths.prepared(line))
+    framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
+    shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
+    marks = [time.perf_counter()]
+    framework.fit(
+        config, data, paths.checkpoints(line), lambda _, row: marks.append(time.perf_counter()) if row else None
+    )
+    seconds = [after - before for before, after in pairwise(marks)]
+    print(json.dumps({"prepare": prepared, "epochs": seconds, "photos": len(data.rows("train"))}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

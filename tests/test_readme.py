@@ -1,0 +1,50 @@
+"""Every command of the README works as written, in its order."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Project
+
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_commands_run_one_after_the_other(project: Project) -> None:
+    project.path(".venv").symlink_to(Path(sys.prefix))
+    (Path(sys.prefix) / ".installed").touch()  # the environment that runs this test is the one that `make setup` makes
+    for command in (line for block in BLOCKS for line in block.splitlines()):
+        shown = project.run("bash", "-ec", command).stdout
+        if command == "make repro":
+            assert "test accuracy" in shown
+        if command == "dvc metrics diff":
+            assert "data/reports/cultures/metrics.json" in shown
+
+
+def test_the_commands_named_in_the_text_exist(built: Project) -> None:
+    text = (ROOT / "README.md").read_text()
+    for target in set(re.findall(r"`make (\w+)`", text)):
+        built.run("make", "--dry-run", target)
+    for verb in set(re.findall(r"^gaia (\w+)", "\n".join(BLOCKS), re.MULTILINE)):
+        assert "usage: gaia" in built.run("gaia", verb, "--help").stdout
+
+
+def test_the_files_that_the_readme_names_are_there(built: Project) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    for name in set(re.findall(r"`((?:conf|data|src|benchmarks)/[\w/.]+)`", text)):
+        assert built.path(name).exists(), name
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "README.md", "Makefile"])
+def test_no_address_of_a_package_index_is_kept(name: str) -> None:
+    assert not re.search(r"https?://(?!vega)", (ROOT / name).read_text())
+
+
+def test_the_lock_pins_every_dependency_with_hashes() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    declared = re.findall(r'^  "([A-Za-z0-9._-]+)', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    for name in {name.lower() for name in declared if not os.path.sep in name}:
+        assert re.search(rf"^{re.escape(name)}==\S+.*\\\n    --hash=sha256:", lock, re.MULTILINE), name
