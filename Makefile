@@ -17,10 +17,12 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
-# After `git checkout` DVC's hook restores data and models. Its hook before `git push` pushes the data as well, which can
-# only fail while there is no remote. (In a Git worktree .git is a file, and the hooks are the main checkout's.)
+# After `git checkout` DVC's hook restores data and models; it has to find dvc where no environment is activated, too. Its
+# hook before `git push` pushes the data as well, which can only fail while there is no remote.
+# (In a Git worktree .git is a file, and the hooks are the main checkout's.)
 .git/hooks/post-checkout: | .venv/.installed
 	test ! -d .git || { mkdir -p .git/hooks && dvc install && { dvc remote list | grep -q . || rm .git/hooks/pre-push; }; }
+	test ! -d .git || sed -i.bak 's|exec dvc|exec env PATH="$$PWD/.venv/bin:$$PATH" dvc|' .git/hooks/post-checkout .git/hooks/pre-commit
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	dvc repro

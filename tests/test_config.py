@@ -58,8 +58,10 @@ def change(file: str, key: str, *value: Any) -> None:
         if not isinstance(node.get(part), dict):  # one word -> {use: word}
             node[part] = {"use": node[part]} if part in node else {}
         node = node[part]
-    node.pop(last, None)
-    node.update({last: v for v in value})
+    if value:
+        node[last] = value[0]
+    else:
+        del node[last]
     path.parent.mkdir(parents=True, exist_ok=True)
     editor.dump(content, path)
 
@@ -255,7 +257,7 @@ IN_PARAMS = [
     ("plants.trainer.max_epoch", 3, "is an unknown key; known are batch_size, ... (did you mean 'max_epochs'?)."),
     ("plants.trainer.a.b", 3, "is an unknown key; known are batch_size, ..."),
     ("cultures.optimizer", "adam", "is set, but framework catboost takes no optimizer; remove it."),
-    ("cultures.augmentation.flip", True, "is set, but framework catboost takes no augmentation; remove it."),
+    ("cultures.augmentation", {"flip": True}, "is set, but framework catboost takes no augmentation; remove it."),
     (
         "plants.model",
         "resnet81",
@@ -361,7 +363,12 @@ IN_CONF = [
         0.1,
         "is an unknown key; known are test, validation (did you mean 'validation'?).",
     ),
-    ("conf/data/cultures.yaml", "label", (), "label is not set (it stands as ???); give it a value."),
+    (
+        "conf/data/cultures.yaml",
+        "label",
+        (),
+        "conf/data/table.yaml: label is not set (it stands as ???); give it a value.",
+    ),
     (QUICK, "defaults", "default", "is 'default'; it should be a list of entries such as ..."),
 ]
 
@@ -426,11 +433,11 @@ OTHERS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: param("plants.trainer", "boosting"),
-        "conf/trainer/boosting.yaml: batch_size, schedule, warmup_epochs, ..., precision are missing; give them values.",
+        "conf/trainer/boosting.yaml: batch_size, schedule, ..., precision are missing; give them values.",
     ),
     (
         lambda: (only("cultures"), param("cultures.trainer", "default")),
-        "conf/trainer/default.yaml: batch_size, ... are unknown keys with framework catboost; known are class_weights, ...",
+        "conf/trainer/default.yaml: batch_size, ... are unknown keys with framework catboost; known are class_...",
     ),
     (
         lambda: (only("bags"), param("bags.model", "resnet18")),
@@ -509,8 +516,26 @@ def test_names_of_lines_that_are_accepted(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Plants", "grow_bags", "grow bags", "-a", "a-", "a--b", "1a", "a.b", "a/b", "../a", "a@v1", "a#prod", "~", "é"]
-    + ["a$b", "${a}", "a:b", "'a", "a\tb", "a\n", ""],
+    [
+        "Plants",
+        "a_b",
+        "a b",
+        "-a",
+        "a-",
+        "a--b",
+        "1a",
+        "a.b",
+        "a/b",
+        "../a",
+        "a@1",
+        "a#b",
+        "~",
+        "é",
+        "${a}",
+        "'a",
+        "a\tb",
+        "",
+    ],
 )
 def test_names_of_lines_that_are_refused(name: str) -> None:
     change(PARAMS, "lines", {name: yaml.read(Path(PARAMS))["lines"]["plants"]})
@@ -531,17 +556,9 @@ texts = st.sampled_from(
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | texts
 junk = st.recursive(scalars, lambda j: st.lists(j, max_size=2) | st.dictionaries(texts, j, max_size=2), max_leaves=4)
-keys = st.sampled_from(
-    [*GROUPS, "raw", "question", "seed", "nonsense", "data.size", "data.classes", "data.splits.test", "optimizer.lr"]
-    + [
-        "model._target_",
-        "model.weights",
-        "optimizer.use",
-        "trainer.patience",
-        "trainer.nonsense",
-        "evaluation.positive",
-    ]
-)
+PLACES = "raw question seed nonsense data.size data.classes data.splits.test optimizer.lr optimizer.use model._target_"
+PLACES += " model.weights trainer.patience trainer.nonsense evaluation.positive"
+keys = st.sampled_from([*GROUPS, *PLACES.split()])
 
 
 @pytest.fixture(scope="module")
@@ -558,11 +575,10 @@ def composes_or_complains(root: Path) -> None:
         assert list(compose_lines(root)) == ["plants"]
     except GaiaError as error:
         for sentence in str(error).split("\n"):
-            assert says(sentence.replace(f"{root}/", ""), "params.yaml....") or sentence.startswith("conf/"), sentence
-            assert sentence.endswith(".")
+            assert re.fullmatch(r"(params\.yaml|conf/).*\.", sentence.replace(f"{root}/", "")), sentence
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(key=keys, value=junk)
 @example(key="data", value={"use": None})
 @example(key="model", value={"use": "resnet18", "a.b": {"": "${model}"}})
@@ -577,7 +593,7 @@ def test_junk_in_a_line_is_refused_with_sentences_or_is_valid(yard: Path, key: s
         (yard / PARAMS).write_text(before)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(content=junk)
 @example(content={"hydra": {"run": 5}})
 @example(content={"defaults": ["_self_", {"/model": None}, {"override /data": "table"}]})

@@ -44,8 +44,8 @@ def problem(framework: str, group: str, target: str) -> str | None:
     allowed = ALLOWED[framework][group]
     module, _, name = target.rpartition(".")
     package = allowed.rpartition(".")[0]
-    exists = not name.startswith("_") and _definition(module, name) is not None
-    if module == package and exists and fnmatchcase(target, allowed):
+    exists = module == package and not name.startswith("_") and _definition(module, name) is not None
+    if exists and fnmatchcase(target, allowed):
         return None
     names = {n for n in _public_names(package) if fnmatchcase(f"{package}.{n}", allowed) and _definition(package, n)}
     if module == package and not exists:
