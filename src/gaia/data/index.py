@@ -91,7 +91,7 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
             raise GaiaError(
                 f"{line}: the class '{label}' has {n} usable items, data.min_per_class asks for "
                 f"{config.min_per_class}; add some, or remove the class"
-                f"{nearest(label, set(counts.index) - set(labels))}."
+                f"{nearest(label, set(index['label']) - set(labels))}."
             )
         for split in SPLITS:
             if not ((usable["label"] == label) & (usable["split"] == split)).any():

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SPLITS = ("train", "validation", "test")
-_BLOCK = 1024  # hashes compared with as many others at once, so that the work fits the processor's cache
+_BLOCK = 512  # hashes compared with as many others at once, so that the work fits the processor's cache
 
 
 def split_of(sha256: str, seed: int, validation: float, test: float) -> str:

@@ -7,6 +7,7 @@ a second sooner, and several GPUs will need one line (DistributedDataParallel ar
 from __future__ import annotations
 
 import importlib
+import os
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,8 @@ from gaia.config.schema import NeuralModel, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
 from gaia.training import Fit, History, Show
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
 
 UNIT = "epochs"
 PACKAGES = ("torch", "torchvision")  # whose versions the manifest names

@@ -70,7 +70,7 @@ class Predictor:
         names = {key: f["name"] for f in features for key in (f["column"], f["name"])}
         renamed = []
         for number, row in enumerate(rows, start=1):
-            renamed.append({names[k]: "" if v is None else str(v) for k, v in row.items() if k in names})
+            renamed.append({names[k]: "" if v is None else str(v).strip() for k, v in row.items() if k in names})
             for feature in features:
                 if feature["name"] not in renamed[-1]:
                     raise GaiaError(
