@@ -154,7 +154,8 @@ def page(found: dict[str, Any]) -> str:
         if name.startswith("throughput")
     ]
     tested = [
-        f"| {r['seed']} | {r['accuracy']:.3f} ({r['accuracy_low']:.3f} - {r['accuracy_high']:.3f}) | {r['n']} | {r['seconds']} s |"
+        f"| {r['seed']} | {r['accuracy']:.3f} ({r['accuracy_low']:.3f} - {r['accuracy_high']:.3f}) "
+        f"| {r['n']} | {r['seconds']} s |"
         for r in found["accuracy"].get("runs", [])
     ] or [f"| {found['accuracy'].get('skipped')} | | | |"]
     first, still = found["first prediction"], found["idle"]

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Project, merge
 from PIL import Image
 from ruamel.yaml import YAML
+
+from conftest import Project, merge
 
 COMPOSE = {"compose@plants", "compose@bags", "compose@cultures"}
 

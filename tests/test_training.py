@@ -11,17 +11,17 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project, merge
 from hypothesis import given
 from hypothesis import strategies as st
-from test_pipeline import outputs
 
+from conftest import Project, merge
 from gaia import training
 from gaia.config.schema import NeuralTrainer
+from test_pipeline import outputs
 
 TRAINER = {
     "max_epochs": 10, "patience": 3, "class_weights": None, "device": "cpu", "batch_size": 8, "schedule": "cosine",
-    "warmup_epochs": 2, "label_smoothing": 0.0, "precision": "float32",
+    "warmup_epochs": 2, "label_smoothing": 0.0, "average": None, "precision": "float32",
 }  # fmt: skip
 
 

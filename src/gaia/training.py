@@ -63,6 +63,15 @@ def learning_rate(trainer: NeuralTrainer, lr: float, epoch: float) -> float:
     return lr * 0.5 * (1 + math.cos(math.pi * (epoch - warm) / (trainer.max_epochs - warm)))
 
 
+def kept_share(trainer: NeuralTrainer, batch: int) -> float:
+    """How much of the weights' running average stays at this batch (counted from 0 over the whole training).
+
+    Less at the beginning, so that the average of a short training isn't its start: min(average, (1 + n) / (10 + n)), as
+    TensorFlow's ExponentialMovingAverage does with `num_updates`.
+    """
+    return min(trainer.average or 0.0, (1 + batch) / (10 + batch))
+
+
 def class_weights(data: Dataset, trainer: NeuralTrainer) -> NDArray[np.float32]:
     """A weight for each class, float32 [classes]: ones, or inversely proportional to its share in training."""
     counts = np.bincount(data.truth[data.rows("train")], minlength=len(data.labels))

@@ -116,6 +116,7 @@ class NeuralTrainer(Trainer):
     schedule: Literal["constant", "cosine"]
     warmup_epochs: Annotated[int, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    average: Annotated[float, Field(gt=0, lt=1)] | None
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
 

@@ -23,9 +23,9 @@ LABELS = ("healthy", "contaminated")
 
 Rng = np.random.Generator
 
-SUBSTRATES = ((146, 104, 62), (112, 78, 48), (172, 138, 88), (92, 66, 46))
+SUBSTRATES = ((146, 104, 62), (112, 78, 48), (160, 124, 84), (92, 66, 46))
 # Green as Trichoderma, blue-green as Penicillium, black as Aspergillus, orange as Neurospora, sour yellow.
-MOULDS = ((62, 112, 58), (92, 136, 74), (66, 112, 108), (44, 50, 58), (222, 132, 54), (186, 166, 62))
+MOULDS = ((46, 104, 44), (84, 136, 58), (44, 110, 108), (34, 38, 48), (228, 124, 36), (206, 184, 24))
 WALLS = (
     (188, 186, 180),
     (120, 124, 128),
@@ -38,28 +38,27 @@ WALLS = (
 STICKERS = (
     (52, 140, 72),
     (60, 100, 170),
-    (226, 132, 40),
-    (230, 204, 60),
     (40, 42, 48),
     (190, 50, 50),
     (240, 240, 236),
+    (222, 214, 196),
 )
 
 
 def draw(label: str, rng: np.random.Generator, size: int) -> Image.Image:
     """One RGB photo, `size` pixels (16 or more) along its longer side, of label "healthy" or "contaminated".
 
-    Contamination shows as fuzzy patches of mould, at times small or half hidden by a sticker. Both labels
-    share their colours: stickers, coloured shelves, yellow droplets, dark pins and shadows come with either.
+    Contamination shows as fuzzy, speckled patches of mould, one of them large and never under a sticker. Both
+    labels share their colours: stickers, coloured shelves, yellow droplets, dark pins and shadows come with either.
     The same state of `rng` draws the same photo. Raises ValueError for another label or a smaller size.
     """
     check_label(label, LABELS)
     width, height = frame(rng, size)
     scene = _shelf(rng, width, height)
-    tall = int(height * between(rng, 0.72, 0.95))
+    tall = int(height * between(rng, 0.8, 0.97))
     wide = min(int(tall * between(rng, 0.58, 0.8)), int(width * 0.95))
     bag = _bag(rng, wide, tall, label == "contaminated").rotate(rng.normal(0, 4), Image.Resampling.BICUBIC, expand=True)
-    left = int((width - bag.width) * between(rng, 0.2, 0.8))
+    left = int((width - bag.width) * between(rng, 0.3, 0.7))
     top = int(height * between(rng, 0.93, 1.02)) - bag.height
     scene.paste((12, 12, 14), (left + size // 40, top), bag.getchannel("A").point(lambda alpha: alpha // 2))
     scene.paste(bag, (left, top), bag)
@@ -77,10 +76,10 @@ def _shelf(rng: Rng, width: int, height: int) -> Image.Image:
     pixels *= 0.85 + 0.3 * noise(rng, width, height, 5, 3)[..., None]
     wall = _picture(pixels)
     pen = ImageDraw.Draw(wall)
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(0, 3)):
         x, y = between(rng, -0.2, 1) * width, between(rng, 0, 0.7) * height
         far = (x, y, x + size * between(rng, 0.1, 0.5), y + size * between(rng, 0.2, 0.6))
-        colours = WALLS if chance(rng, 0.5) else STICKERS
+        colours = WALLS if chance(rng, 0.8) else STICKERS
         pen.rounded_rectangle(far, size * 0.03, tint(rng, colours[rng.integers(len(colours))], 20))
     board = int(height * between(rng, 0.75, 0.97))
     pen.rectangle((0, board, width, height), tint(rng, WALLS[rng.integers(len(WALLS))]))
@@ -97,14 +96,15 @@ def _bag(rng: Rng, width: int, height: int, contaminated: bool) -> Image.Image:
     inside = step(y - 0.08 * (waves - 0.5), top, 0.02)
 
     pixels = (
-        np.array(tint(rng, (196, 198, 196), 18), np.float32) * (0.75 + 0.4 * noise(rng, width, height, 7, 3))[..., None]
+        np.array(tint(rng, (196, 198, 196), 10), np.float32) * (0.75 + 0.4 * noise(rng, width, height, 7, 3))[..., None]
     )
-    block, white = _block(rng, width, height)
+    block = _block(rng, width, height)
+    clear = np.array((between(rng, 0.3, 0.7) * width, between(rng, top + 0.22, 0.78) * height))  # of stickers and pins
     if contaminated:
-        _contaminate(rng, block, white, top)
+        _contaminate(rng, block, clear, top)
     mix(pixels, block, inside)
     picture = _picture(pixels)
-    _details(rng, picture, top, size)
+    _details(rng, picture, clear, top, size)
     pixels = np.asarray(picture, np.float32).copy()
 
     pixels *= (1.04 - 0.5 * (2 * np.abs(x - 0.5)) ** 4)[..., None]  # the sides turn away from the light
@@ -114,11 +114,11 @@ def _bag(rng: Rng, width: int, height: int, contaminated: bool) -> Image.Image:
     return bag
 
 
-def _block(rng: Rng, width: int, height: int) -> tuple[Floats, Floats]:
-    """The substrate (h, w, 3) in [0, 255] and how white with mycelium each pixel is, (h, w) in [0, 1]."""
+def _block(rng: Rng, width: int, height: int) -> Floats:
+    """The substrate, more or less grown through by white mycelium: (h, w, 3) in [0, 255]."""
     grain = 0.55 + 0.9 * noise(rng, width, height, 40, 2) * (0.6 + 0.4 * noise(rng, width, height, 6))
     block = np.array(tint(rng, SUBSTRATES[rng.integers(len(SUBSTRATES))]), np.float32) * grain[..., None]
-    grown = between(rng, 0.2, 0.75)  # low is nearly white all over
+    grown = between(rng, 0.05, 0.36)  # low is nearly white all over
     strands = 1 - 2 * np.abs(noise(rng, width, height, 18, 2) - 0.5)
     white = step(noise(rng, width, height, 5, 4) + 0.25 * (strands - 0.5), grown, 0.3) * (0.75 + 0.25 * strands)
     mycelium = (
@@ -126,47 +126,53 @@ def _block(rng: Rng, width: int, height: int) -> tuple[Floats, Floats]:
         * (0.82 + 0.24 * noise(rng, width, height, 24, 2))[..., None]
     )
     mix(block, mycelium, white)
-    return block, white
+    return block
 
 
-def _contaminate(rng: Rng, block: Floats, white: Floats, top: float) -> None:
-    """Grow patches of one mould on the block, in place: speckled in the middle, with a pale fuzzy rim."""
-    height, width = white.shape
+def _contaminate(rng: Rng, block: Floats, clear: Floats, top: float) -> None:
+    """Grow patches of one mould on the block, in place, the largest at `clear`: speckled, with a pale fuzzy rim."""
+    height, width = block.shape[:2]
     size = max(width, height)
     colour = np.array(tint(rng, MOULDS[rng.integers(len(MOULDS))], 12), np.float32)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    for number in range(rng.integers(2, 5)):  # never one alone, which a sticker could hide altogether
-        radius = size * between(rng, 0.08, 0.2) * (between(rng, 0.35, 1) if number else 1)
-        at_x, at_y = between(rng, 0.15, 0.85) * width, between(rng, top + 0.1, 0.9) * height
+    largest = size * between(rng, 0.17, 0.26)
+    for number in range(rng.integers(2, 5)):
+        radius = largest * (between(rng, 0.4, 0.9) if number else 1)
+        at_x, at_y = _spot(rng, width, height, top) if number else clear
         away = np.hypot(x - at_x, (y - at_y) * between(rng, 0.7, 1.3)) / radius
         away += 0.9 * (noise(rng, width, height, 9, 3) - 0.5)
         speckle = noise(rng, width, height, 60, 2)
-        mix(block, (232, 230, 218), 0.6 * step(-away, -1.15, 0.3))
-        spores = colour * (0.55 + 0.8 * speckle)[..., None]
-        mix(block, spores, between(rng, 0.75, 0.98) * step(-away + 0.9 * (speckle - 0.5), -0.85, 0.5))
+        mix(block, (238, 236, 226), 0.8 * step(-away, -1.2, 0.3))
+        spores = colour * (0.5 + 0.9 * speckle)[..., None]
+        mix(block, spores, between(rng, 0.85, 1) * step(-away + 0.9 * (speckle - 0.5), -0.85, 0.5))
 
 
-def _details(rng: Rng, picture: Image.Image, top: float, size: int) -> None:
-    """What any bag may carry: droplets, pins, a filter patch, stickers; all of it over the block."""
+def _spot(rng: Rng, width: int, height: int, top: float) -> Floats:
+    return np.array((between(rng, 0.1, 0.9) * width, between(rng, top + 0.06, 0.94) * height))
+
+
+def _details(rng: Rng, picture: Image.Image, clear: Floats, top: float, size: int) -> None:
+    """What any bag may carry: droplets, pins, a filter patch, stickers; over the block, the large ones off `clear`."""
     width, height = picture.size
     pen = ImageDraw.Draw(picture, "RGBA")
 
-    def spot() -> Floats:
-        return np.array((between(rng, 0.1, 0.9) * width, between(rng, top + 0.06, 0.94) * height))
+    def aside() -> Floats:
+        spots = [_spot(rng, width, height, top) for _ in range(8)]
+        return max(spots, key=lambda spot: min(float(np.hypot(*(spot - clear))), size * 0.3))
 
-    if chance(rng, 0.4):  # what the mycelium sweats: clear, round, each with a glint
+    if chance(rng, 0.3):  # what the mycelium sweats: clear, round, each with a glint
         amber = tint(rng, (206, 156, 40), 18)
-        for _ in range(rng.integers(3, 16)):
-            at, radius = spot(), size * between(rng, 0.006, 0.02)
+        for _ in range(rng.integers(3, 11)):
+            at, radius = _spot(rng, width, height, top), size * between(rng, 0.006, 0.02)
             disc(pen, at, radius, (*amber, 190))
             disc(pen, at - radius * 0.35, radius * 0.3, (255, 252, 236, 230))
     if chance(rng, 0.4):  # a cluster of young mushrooms
-        _pins(rng, pen, spot(), size)
+        _pins(rng, pen, aside(), size)
     if chance(rng, 0.75):
         _filter(rng, pen, width, height * top, size)
-    for _ in range(rng.integers(0, 4)):
-        at = spot() if chance(rng, 0.75) else np.array((between(rng, 0.2, 0.8) * width, 0.6 * top * height))
-        _sticker(rng, picture, at, size * between(rng, 0.06, 0.16))
+    for _ in range(rng.integers(0, 3)):
+        at = aside() if chance(rng, 0.75) else np.array((between(rng, 0.2, 0.8) * width, 0.6 * top * height))
+        _sticker(rng, picture, at, size * between(rng, 0.07, 0.15))
 
 
 def _pins(rng: Rng, pen: ImageDraw.ImageDraw, at: Floats, size: int) -> None:
@@ -193,7 +199,7 @@ def _filter(rng: Rng, pen: ImageDraw.ImageDraw, width: int, room: float, size: i
 def _sticker(rng: Rng, picture: Image.Image, at: Floats, half: float) -> None:
     """A label or a tape in one flat colour, at times written on, with straight or round hard edges."""
     colour: RGB = tint(rng, STICKERS[rng.integers(len(STICKERS))], 18)
-    if chance(rng, 0.3):
+    if chance(rng, 0.15):
         mould_like = MOULDS[rng.integers(len(MOULDS))]
         colour = tint(rng, mould_like, 12)
     wide, tall = max(4, int(2 * half)), max(4, int(2 * half * between(rng, 0.45, 1)))

@@ -32,8 +32,8 @@ SOILS = ((96, 74, 50), (70, 56, 40), (120, 100, 70), (62, 74, 40), (52, 70, 34))
 def draw(label: str, rng: np.random.Generator, size: int) -> Image.Image:
     """One RGB photo, `size` pixels (16 or more) along its longer side, of label "dandelion" or "grass".
 
-    A dandelion shows by its heads of many fine rays, its white seed heads or its toothed leaves. Both labels
-    share every colour: meadows of either kind hold yellow leaves, buttercups, daisies, clover and stones.
+    A dandelion shows by its heads of many fine rays, its white seed heads or, seldom, its toothed leaves alone.
+    Both labels share every colour: meadows of either kind hold yellow leaves, buttercups, daisies, clover, stones.
     The same state of `rng` draws the same photo. Raises ValueError for another label or a smaller size.
     """
     check_label(label, LABELS)
@@ -85,17 +85,20 @@ def _place(rng: Rng, box: Floats, margin: float = 0.12) -> Floats:
 
 def _dandelions(pen: Pen, rng: Rng, box: Floats, unit: float, green: Floats) -> None:
     """One plant or a few: always a head in bloom, a seed head or a rosette that can be made out."""
-    bloom, seed = chance(rng, 0.74), chance(rng, 0.4)
+    bloom, seed = chance(rng, 0.88), chance(rng, 0.4)
     if chance(rng, 0.5) or not (bloom or seed):
         for _ in range(rng.integers(1, 3)):
             rosette(pen, rng, _place(rng, box, 0.25), unit * between(rng, 0.24, 0.42), green, toothed=True)
-    size = unit * between(rng, 0.085, 0.2)  # of the nearest head
-    for part, present in ((head, bloom), (clock, seed), (bud, chance(rng, 0.25))):
+    size = unit * between(rng, 0.13, 0.23)  # of the nearest head
+    flowers = []
+    for part, present in ((bud, chance(rng, 0.25)), (head, bloom), (clock, seed)):
         for number in range(int(rng.integers(1, 4)) if present else 0):
             radius = size * (between(rng, 0.45, 1) if number else 1) * (0.35 if part is bud else 1)
-            at = _place(rng, box)
+            at = _place(rng, box, 0.12 if number else 0.27)  # the nearest ones off the edges, which a crop takes away
             stem(pen, rng, at, between(rng, 1.5, 4) * size, radius * 0.16)
-            part(pen, rng, at, radius)
+            flowers.append((part, at, radius))
+    for part, at, radius in flowers:
+        part(pen, rng, at, radius)
 
 
 def _neighbours(pen: Pen, rng: Rng, box: Floats, unit: float, green: Floats, plenty: float) -> None:

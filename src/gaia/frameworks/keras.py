@@ -137,18 +137,22 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self.config, self.data, self.checkpoint, self.show = config, data, checkpoint, show
         self.history: History = []
         self.best: list[NDArray[Any]] = []
+        self.average: list[tf.Variable] = []
         self.batches = training.batches_an_epoch(data, config.trainer)
         self.rate = 0.0
 
     def resume(self, network: keras.Model) -> None:
         """Take up the last finished epoch, if there is one."""
         network.optimizer.build(network.trainable_variables)
+        self.average = [tf.Variable(variable.value, trainable=False) for variable in network.weights]
         found = training.find_checkpoint(self.checkpoint)
         if found is None:
             return
         with np.load(found, allow_pickle=False) as state:
             for i, variable in enumerate(_state(network)):
                 variable.assign(state[f"state_{i}"])
+            for i, variable in enumerate(self.average):
+                variable.assign(state[f"average_{i}"])
             self.best = [state[f"best_{i}"] for i in range(len(network.weights))]
             columns = state["columns"].tolist()
             self.history = [dict(zip(columns, row, strict=True)) for row in state["history"].tolist()]
@@ -159,14 +163,18 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.optimizer.learning_rate = self.rate
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        done = len(self.history) * self.batches + batch
+        self._follow(tf.constant(training.kept_share(self.config.trainer, done), tf.float32))
         self.show(len(self.history) + (batch + 1) / self.batches, None)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         row = {
             "epoch": epoch + 1, "learning_rate": self.rate,
             "train_loss": float(logs["loss"]), "train_accuracy": float(logs["accuracy"]),
-            **_measure(self.model, self.data, self.config.trainer.batch_size),
         }  # fmt: skip
+        reached = self.model.get_weights()
+        self.model.set_weights([variable.numpy() for variable in self.average])
+        row |= _measure(self.model, self.data, self.config.trainer.batch_size)
         self.history.append(row)
         if not np.isfinite(row["train_loss"] + row["validation_loss"]):
             raise GaiaError(
@@ -175,12 +183,21 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
             )
         if training.best_epoch(self.history) == epoch + 1:
             self.best = self.model.get_weights()
+        self.model.set_weights(reached)
         training.save_checkpoint(self.checkpoint, self._write)
         self.show(epoch + 1, row)
         self.model.stop_training = training.is_over(self.history, self.config.trainer)
 
+    @tf.function  # type: ignore[untyped-decorator]
+    def _follow(self, kept: tf.Tensor) -> None:
+        """Move the running average of the weights and statistics by one batch; all the way if nothing is kept."""
+        for average, variable in zip(self.average, self.model.weights, strict=True):
+            value = variable.value
+            average.assign(value if average.dtype.is_integer else kept * average + (1 - kept) * value)
+
     def _write(self, path: Path) -> None:
         state = {f"state_{i}": np.asarray(v) for i, v in enumerate(_state(self.model))}
+        state |= {f"average_{i}": variable.numpy() for i, variable in enumerate(self.average)}
         best = {f"best_{i}": values for i, values in enumerate(self.best)}
         arrays: dict[str, Any] = {**state, **best, "columns": np.array(list(self.history[0]))}
         arrays["history"] = np.array([list(row.values()) for row in self.history])

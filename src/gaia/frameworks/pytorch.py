@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from gaia import training
-from gaia.config.schema import NeuralModel, PhotoLine
+from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
 from gaia.training import Fit, History, Show
@@ -48,6 +49,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     network = build(config.model, len(data.labels)).to(device).to(memory_format=torch.channels_last)
     optimizer = _optimizer(config, network, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
+    average = AveragedModel(network, avg_fn=partial(_follow, trainer), use_buffers=True)
     history: History = []
     best: dict[str, torch.Tensor] = {}
     if found := training.find_checkpoint(checkpoint):
@@ -55,6 +57,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
+        average.load_state_dict(state["average"])
         history, best = state["history"], state["best"]
     batches = training.batches_an_epoch(data, trainer)
     while not training.is_over(history, trainer):
@@ -77,11 +80,12 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             scaler.step(optimizer)
             scaler.update()
+            average.update_parameters(network)
             seen += len(truth)
             loss_sum += loss.item() * len(truth)
             right += int((answers.argmax(1) == truth).sum())
             show(epoch + (i + 1) / batches, None)
-        validation = _measure(network, data, device, precision, trainer.batch_size)
+        validation = _measure(average.module, data, device, precision, trainer.batch_size)
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
         if not np.isfinite(history[-1]["train_loss"] + history[-1]["validation_loss"]):
@@ -90,10 +94,10 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
                 f"{config.optimizer.lr:g}) or set trainer.precision: float32."
             )
         if training.best_epoch(history) == epoch + 1:
-            best = {k: v.clone() for k, v in network.state_dict().items()}
+            best = {k: v.clone() for k, v in average.module.state_dict().items()}
         state = {
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
-            "history": history, "best": best,
+            "average": average.state_dict(), "history": history, "best": best,
         }  # fmt: skip
         training.save_checkpoint(checkpoint, partial(torch.save, state))
         show(epoch + 1, history[-1])
@@ -180,6 +184,11 @@ def strip(model: onnx.ModelProto) -> None:
         for part in (*graph.node, *graph.value_info):
             del part.metadata_props[:]
             part.doc_string = ""
+
+
+def _follow(trainer: NeuralTrainer, average: torch.Tensor, now: torch.Tensor, batch: int) -> torch.Tensor:
+    """The running average of a weight or statistic after one more batch; counters are taken over as they are."""
+    return torch.lerp(average, now, 1 - training.kept_share(trainer, batch)) if now.is_floating_point() else now
 
 
 def _device(wanted: str) -> torch.device:
