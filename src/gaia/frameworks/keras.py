@@ -9,6 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a missing GPU is no news
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
+from gaia.onnx_graph import stable_bytes
 from gaia.training import Fit, History, Show
 
 UNIT = "epochs"
@@ -68,10 +70,11 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     # a model of its own over the same layers: the fitted one would ship its optimizer, three times the weights
     keras.Model(fitted.network.inputs, fitted.network.outputs).save_weights(folder / "model.weights.h5")
     beside = folder / "exported.onnx"
-    fitted.network.export(str(beside), format="onnx", verbose=False)
-    model = onnx.load(beside)
+    with warnings.catch_warnings(), without_native_chatter():
+        warnings.simplefilter("ignore")  # the exporter's own
+        fitted.network.export(str(beside), format="onnx", verbose=False)
+    (folder / "model.onnx").write_bytes(stable_bytes(onnx.load(beside)))
     beside.unlink()
-    (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
     return "model.onnx"
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
@@ -25,6 +24,7 @@ from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
+from gaia.onnx_graph import stable_bytes
 from gaia.training import Fit, History, Show
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
@@ -119,9 +119,7 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
         input_names=["photos"], output_names=["probabilities"], dynamic_shapes=({0: torch.export.Dim("n")},),
     )  # fmt: skip
     assert program is not None
-    model = program.model_proto
-    strip(model)
-    (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    (folder / "model.onnx").write_bytes(stable_bytes(program.model_proto))
     return "model.onnx"
 
 
@@ -172,18 +170,6 @@ class _Served(nn.Module):
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
         return self.network(pixels(photos)).softmax(dim=1)
-
-
-def strip(model: onnx.ModelProto) -> None:
-    """Drop what exporters write about their own source files: it names paths of this machine."""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    for graph in (model.graph, *model.functions):
-        del graph.metadata_props[:]
-        graph.doc_string = ""
-        for part in (*graph.node, *graph.value_info):
-            del part.metadata_props[:]
-            part.doc_string = ""
 
 
 def _follow(trainer: NeuralTrainer, average: torch.Tensor, now: torch.Tensor, batch: int) -> torch.Tensor:
