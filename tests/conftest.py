@@ -18,8 +18,12 @@ ROOT = Path(__file__).parent.parent
 
 TINY = {
     "lines": {
-        "plants": {"data": {"use": "photos", "size": 32}, "model": "mobilenet_v3_small", "trainer": {"max_epochs": 2}},
-        "bags": {"data": {"use": "bags", "size": 32}, "model": "mobilenet_v3", "trainer": {"max_epochs": 2}},
+        "plants": {
+            "data": {"use": "photos", "image_size": 32},
+            "model": "mobilenet_v3_small",
+            "trainer": {"max_epochs": 2},
+        },
+        "bags": {"data": {"use": "bags", "image_size": 32}, "model": "mobilenet_v3", "trainer": {"max_epochs": 2}},
         "cultures": {"trainer": {"max_epochs": 30}},
     },
     "demo": {

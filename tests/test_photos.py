@@ -34,7 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # images.py 
 
 def config(**changes: object) -> Photos:
     values = {
-        "kind": "photos", "size": 32, "classes": None, "splits": Splits(validation=0.3, test=0.3), "min_per_class": 3,
+        "kind": "photos", "image_size": 32, "classes": None, "min_per_class": 3,
+        "splits": Splits(validation=0.3, test=0.3),
         "near_duplicates": 12, "max_quarantined": 1.0, "max_megapixels": 10.0, "min_side": 8,
     }  # fmt: skip
     return Photos(**(values | changes))
@@ -531,7 +532,7 @@ def test_a_class_of_which_nothing_is_usable_is_missed(tmp_path: Path) -> None:
 def test_the_index_and_the_pixels_come_back_as_they_were(tmp_path: Path) -> None:
     raw = folder(tmp_path / "raw", labels=("no", "yes, \"quoted\""))  # fmt: skip
     (raw / "no" / "zzz.jpg").touch()
-    data = prepared(raw, tmp_path / "out", size=40)
+    data = prepared(raw, tmp_path / "out", image_size=40)
     assert data.labels == ["no", "yes, \"quoted\""]  # fmt: skip
     assert data.table.columns.tolist() == ["source", "label", "split", "sha256", "size", "verdict", "reason"]
     assert data.inputs.shape == (41, 40, 40, 3)
@@ -621,7 +622,7 @@ import resource, sys
 from pathlib import Path
 from gaia.config.schema import Photos, Splits
 from gaia.data import photos
-config = Photos(kind="photos", size=192, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
+config = Photos(kind="photos", image_size=192, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
                 near_duplicates=12, max_quarantined=1.0, max_megapixels=10.0, min_side=8)
 photos._IN_FLIGHT = 2**21
 raw = Path(sys.argv[1])

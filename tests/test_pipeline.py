@@ -48,7 +48,7 @@ def test_more_epochs_retrain_that_line(project: Project) -> None:
 
 
 def test_another_image_size_prepares_that_line_anew(project: Project) -> None:
-    project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"data": {"size": 40}}}}))
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"data": {"image_size": 40}}}}))
     assert project.repro() - COMPOSE == {"prepare@plants", "train@plants", "evaluate@plants"}
 
 

@@ -27,7 +27,7 @@ ALLOWED = {
 GIVEN: dict[str, dict[str, str | None]] = {
     "torchvision.models": {"num_classes": "data.classes", "progress": None},
     "torch.optim": {"params": None},
-    "keras.applications": {"classes": "data.classes", "input_shape": "data.size", "input_tensor": None}
+    "keras.applications": {"classes": "data.classes", "input_shape": "data.image_size", "input_tensor": None}
     | dict.fromkeys(("include_top", "pooling", "classifier_activation")),
     "keras.optimizers": {"learning_rate": "optimizer.lr", "name": None},
     "catboost": {"iterations": "trainer.max_epochs", "early_stopping_rounds": "trainer.patience", "random_seed": "seed"}

@@ -42,7 +42,7 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     if not files:
         raise GaiaError(f"{line}: {raw} holds no file; it needs one sub-folder of photos a class.")
     out.mkdir(parents=True, exist_ok=True)
-    shape = (len(files), config.size, config.size, 3)
+    shape = (len(files), config.image_size, config.image_size, 3)
     blank = np.zeros(shape[1:], dtype=np.uint8)
     hashes = np.zeros((len(files), 4), dtype=np.uint64)
     rows: list[dict[str, object]] = []
@@ -134,7 +134,7 @@ def _read(raw: Path, file: Path, obstacle: str, config: Photos) -> _Photo:
         content = _content(raw / file, config.max_megapixels)
         row |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         pixels, notes = images.read(
-            content, file.name, size=config.size, max_megapixels=config.max_megapixels, min_side=config.min_side
+            content, file.name, size=config.image_size, max_megapixels=config.max_megapixels, min_side=config.min_side
         )
     except images.UnusablePhoto as error:
         return _Photo(row | {"reason": indexes.printable(str(error))})

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gaia.console import without_native_chatter
 
@@ -45,7 +46,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     keras.mixed_precision.set_dtype_policy(_policy(trainer))
-    network = build(config.model, config.data.size, len(data.labels))
+    network = build(config.model, config.data.image_size, len(data.labels))
     network.compile(
         optimizer=_optimizer(config),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=trainer.label_smoothing),
@@ -70,7 +71,9 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     # a model of its own over the same layers: the fitted one would ship its optimizer, three times the weights
     keras.Model(fitted.network.inputs, fitted.network.outputs).save_weights(folder / "model.weights.h5")
     beside = folder / "exported.onnx"
-    with warnings.catch_warnings(), without_native_chatter():
+    # tf2onnx's optimizer works in the order of addresses in memory, so two runs differ; ONNX Runtime optimizes itself
+    as_it_is = mock.patch("tf2onnx.optimizer.optimize_graph", lambda graph, *_, **__: graph)
+    with as_it_is, warnings.catch_warnings(), without_native_chatter():
         warnings.simplefilter("ignore")  # the exporter's own
         fitted.network.export(str(beside), format="onnx", verbose=False)
     (folder / "model.onnx").write_bytes(stable_bytes(onnx.load(beside)))
@@ -214,7 +217,7 @@ def _state(network: keras.Model) -> list[Any]:
 
 
 def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Dataset:
-    size, classes = config.data.size, len(data.labels)
+    size, classes = config.data.image_size, len(data.labels)
 
     def epoch() -> Iterator[tuple[Any, ...]]:
         number = len(history)  # Keras asks anew at the beginning of each epoch

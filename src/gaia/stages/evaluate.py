@@ -128,7 +128,7 @@ def _contract(line: str, config: PhotoLine | TableLine, data: Dataset, model_fil
     if isinstance(config, PhotoLine):
         asked: dict[str, Any] = {
             "kind": "photo",
-            "size": config.data.size,
+            "size": config.data.image_size,
             "colour": "RGB",
             "crop": "centred square",
             "resampling": "bilinear",
