@@ -254,8 +254,8 @@ print(*set({FRAMEWORKS}) & set(sys.modules))"""
 # A key of a line in params.yaml, the value given to it, and what is said of it
 IN_PARAMS = [
     ("plants.modell", "resnet18", "is an unknown key; known are raw, question, seed, ... (did you mean 'model'?)."),
-    ("plants.trainer.max_epoch", 3, "is an unknown key; known are batch_size, ... (did you mean 'max_epochs'?)."),
-    ("plants.trainer.a.b", 3, "is an unknown key; known are batch_size, ..."),
+    ("plants.trainer.max_epoch", 3, "is an unknown key; known are average, ... (did you mean 'max_epochs'?)."),
+    ("plants.trainer.a.b", 3, "is an unknown key; known are average, ..."),
     ("cultures.optimizer", "adam", "is set, but framework catboost takes no optimizer; remove it."),
     ("cultures.augmentation", {"flip": True}, "is set, but framework catboost takes no augmentation; remove it."),
     (
