@@ -137,6 +137,14 @@ def blobs(seed: int) -> Image.Image:
     return Image.fromarray(coarse).resize((32, 32), Image.Resampling.BICUBIC)
 
 
+def write_blobs(raw: Path) -> None:
+    """Thirty different photos in each of two classes: a/00.png shows blobs(0), b/00.png blobs(100)."""
+    for number, label in enumerate(("a", "b")):
+        (raw / label).mkdir(parents=True)
+        for i in range(30):
+            blobs(100 * number + i).save(raw / label / f"{i:02d}.png")
+
+
 def by_source(raw: Path, out: Path, seed: int = 1) -> dict[str, str]:
     config = Photos(
         kind="photos", image_size=32, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
@@ -148,10 +156,7 @@ def by_source(raw: Path, out: Path, seed: int = 1) -> dict[str, str]:
 
 def test_photos_added_removed_renamed_or_relabelled_move_no_other(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    for number, label in enumerate(("a", "b")):
-        (raw / label).mkdir(parents=True)
-        for i in range(30):
-            blobs(100 * number + i).save(raw / label / f"{i:02d}.png")
+    write_blobs(raw)
     before = by_source(raw, tmp_path / "out")
     (raw / "a" / "00.png").unlink()
     (raw / "a" / "01.png").rename(raw / "a" / "renamed.png")
@@ -167,10 +172,7 @@ def test_photos_added_removed_renamed_or_relabelled_move_no_other(tmp_path: Path
 
 def test_a_near_duplicate_joins_its_photo_and_moves_no_other(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    for number, label in enumerate(("a", "b")):
-        (raw / label).mkdir(parents=True)
-        for i in range(30):
-            blobs(100 * number + i).save(raw / label / f"{i:02d}.png")
+    write_blobs(raw)
     before = by_source(raw, tmp_path / "out")
     for i in range(10):
         blobs(i).save(raw / "a" / f"{i:02d}-copy.jpg", quality=90)

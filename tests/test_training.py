@@ -33,10 +33,7 @@ def longer(project: Project, line: str) -> None:
         project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"model": {"learning_rate": 0.001}}}}))
 
 
-KNOWN = pytest.mark.xfail(reason="a resumed Keras training does not yet end with the same bytes: open defect")
-
-
-@pytest.mark.parametrize("line", ["plants", pytest.param("bags", marks=KNOWN), "cultures"])
+@pytest.mark.parametrize("line", ["plants", "bags", "cultures"])
 def test_a_killed_training_resumes_and_ends_with_the_same_artifact(project: Project, line: str) -> None:
     longer(project, line)
     project.repro(f"compose@{line}")

@@ -8,6 +8,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a missing GPU is no news
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
+import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -160,8 +161,7 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
             for i, variable in enumerate(self.average):
                 variable.assign(state[f"average_{i}"])
             self.best = [state[f"best_{i}"] for i in range(len(network.weights))]
-            columns = state["columns"].tolist()
-            self.history = [dict(zip(columns, row, strict=True)) for row in state["history"].tolist()]
+            self.history += json.loads(str(state["history"]))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         moment = len(self.history) + batch / self.batches
@@ -205,8 +205,8 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         state = {f"state_{i}": np.asarray(v) for i, v in enumerate(_state(self.model))}
         state |= {f"average_{i}": variable.numpy() for i, variable in enumerate(self.average)}
         best = {f"best_{i}": values for i, values in enumerate(self.best)}
-        arrays: dict[str, Any] = {**state, **best, "columns": np.array(list(self.history[0]))}
-        arrays["history"] = np.array([list(row.values()) for row in self.history])
+        # JSON keeps whole numbers whole: an epoch 1 that came back as 1.0 would change the bytes of history.csv
+        arrays: dict[str, Any] = {**state, **best, "history": np.array(json.dumps(self.history))}
         with path.open("wb") as file:
             np.savez(file, **arrays)
 
