@@ -26,11 +26,12 @@ TRAINER = {
 
 
 def longer(project: Project, line: str) -> None:
-    epochs = {"plants": 4, "bags": 4, "cultures": 30000}[line]
+    epochs = {"plants": 4, "bags": 4, "cultures": 1500}[line]
     project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"trainer": {"max_epochs": epochs}}}}))
-    if line == "cultures":  # thousands of trees, so that there is time to be killed between two snapshots
+    if line == "cultures":  # slow trees, so that there is time to be killed between two snapshots
         project.edit("conf/trainer/boosting.yaml", lambda c: merge(c, {"patience": None}))
-        project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"model": {"learning_rate": 0.001}}}}))
+        slow = {"learning_rate": 0.001, "depth": 12}
+        project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"model": slow}}}))
 
 
 @pytest.mark.parametrize("line", ["plants", "bags", "cultures"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -27,7 +28,10 @@ def shown(value: object) -> str:
 
 
 def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
-    """Run an entry point; a GaiaError ends the process with its sentence and exit code 1."""
+    """Run an entry point; a GaiaError ends the process with its sentence and exit code 1, wrong arguments with 2."""
+    parameters = inspect.signature(main).parameters
+    if len(args) != len(parameters):
+        _fail(f"{main.__name__} takes {', '.join(parameters)}, and {len(args)} arguments were given.", 2)
     try:
         main(*args)
     except GaiaError as error:

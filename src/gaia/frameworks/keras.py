@@ -229,7 +229,9 @@ def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Data
         tf.TensorSpec((None, classes), tf.float32),
         tf.TensorSpec((None,), tf.float32),
     )
-    return tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    # Keras would find out how many there are by running out of them, and warn
+    return batches.apply(tf.data.experimental.assert_cardinality(training.batches_an_epoch(data, config.trainer)))
 
 
 def _measure(network: keras.Model, data: Dataset, batch_size: int) -> dict[str, float]:
