@@ -29,7 +29,7 @@ repro: setup   ## data -> models -> reports, re-running what changed; then the r
 	@gaia results
 
 test: setup   ## all tests
-	pytest -n 2
+	pytest -n 2 --dist worksteal
 
 lint: setup   ## style and types
 	ruff check . && ruff format --check . && mypy

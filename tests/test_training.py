@@ -26,7 +26,7 @@ TRAINER = {
 
 
 def longer(project: Project, line: str) -> None:
-    epochs = {"plants": 4, "bags": 4, "cultures": 1500}[line]
+    epochs = {"plants": 4, "bags": 4, "cultures": 800}[line]
     project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"trainer": {"max_epochs": epochs}}}}))
     if line == "cultures":  # slow trees, so that there is time to be killed between two snapshots
         project.edit("conf/trainer/boosting.yaml", lambda c: merge(c, {"patience": None}))
