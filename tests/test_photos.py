@@ -36,7 +36,7 @@ def config(**changes: object) -> Photos:
     values = {
         "kind": "photos", "image_size": 32, "classes": None, "min_per_class": 3,
         "splits": Splits(validation=0.3, test=0.3),
-        "near_duplicates": 12, "max_quarantined": 1.0, "max_megapixels": 10.0, "min_side": 8,
+        "near_duplicates": 12, "framing": "crop", "max_quarantined": 1.0, "max_megapixels": 10.0, "min_side": 8,
     }  # fmt: skip
     return Photos(**(values | changes))
 
@@ -75,7 +75,9 @@ def read(content: bytes, name: str = "photo.png", size: int = 8, **limits: float
 
 
 def noted(content: bytes, name: str, size: int = 8, **limits: float) -> tuple[NDArray[np.uint8], list[str]]:
-    return images.read(content, name, **({"size": size, "max_megapixels": 10, "min_side": 2} | limits))
+    return images.read(
+        content, name, **({"size": size, "framing": "crop", "max_megapixels": 10, "min_side": 2} | limits)
+    )
 
 
 def refused(content: bytes, **limits: float) -> str:
@@ -252,6 +254,17 @@ def test_the_centred_square_fills_the_frame(width: int, height: int, size: int) 
     assert pixels[size // 8 : -size // 8, size // 8 : -size // 8, 2].min() > 250
 
 
+@given(width=st.integers(16, 300), height=st.integers(16, 300), size=st.sampled_from([16, 40, 90]))
+@settings(max_examples=40, deadline=None)
+def test_a_stretched_photo_is_all_there(width: int, height: int, size: int) -> None:
+    image = Image.new("RGB", (width, height), "red")
+    image.paste("blue", (0, 0, width // 4, height))
+    pixels = images.read(encoded(image), "photo.png", size=size, framing="stretch", max_megapixels=10, min_side=2)[0]
+    assert pixels.shape == (size, size, 3)
+    assert pixels[:, : size // 8, 2].min() > 200
+    assert (pixels[..., 2] > 127).mean() == pytest.approx(0.25, abs=0.1)
+
+
 # --- unusable photos are refused, with the reason
 
 
@@ -299,7 +312,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     try:
-        images.read(content, path.name, size=64, max_megapixels=100, min_side=8)
+        images.read(content, path.name, size=64, framing="crop", max_megapixels=100, min_side=8)
     except images.UnusablePhoto as error:
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         print(path.name, time.perf_counter() - start, grown / 1024, error)
@@ -623,7 +636,7 @@ from pathlib import Path
 from gaia.config.schema import Photos, Splits
 from gaia.data import photos
 config = Photos(kind="photos", image_size=192, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
-                near_duplicates=12, max_quarantined=1.0, max_megapixels=10.0, min_side=8)
+                near_duplicates=12, framing="crop", max_quarantined=1.0, max_megapixels=10.0, min_side=8)
 photos._IN_FLIGHT = 2**21
 raw = Path(sys.argv[1])
 photos.prepare("line", raw / "few", config, 1, None, raw / "warm")

@@ -148,7 +148,7 @@ def write_blobs(raw: Path) -> None:
 def by_source(raw: Path, out: Path, seed: int = 1) -> dict[str, str]:
     config = Photos(
         kind="photos", image_size=32, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
-        near_duplicates=32, max_quarantined=1.0, max_megapixels=10.0, min_side=8,
+        near_duplicates=32, framing="crop", max_quarantined=1.0, max_megapixels=10.0, min_side=8,
     )  # fmt: skip
     photos.prepare("line", raw, config, seed, None, out)
     return dict(index.load(out).table[["source", "split"]].to_numpy().tolist())

@@ -42,9 +42,10 @@ class UnusablePhoto(GaiaError):
 
 
 def read(
-    content: bytes, name: str, *, size: int, max_megapixels: float, min_side: int
+    content: bytes, name: str, *, size: int, framing: str, max_megapixels: float, min_side: int
 ) -> tuple[NDArray[np.uint8], list[str]]:
-    """The photo's centred square, scaled to `size` px: RGB uint8 [size, size, 3]; and notes on what was converted.
+    """The photo, scaled to `size` px: RGB uint8 [size, size, 3]; and notes on what was converted. `framing` says how it
+    becomes a square: "crop" takes the centred one, "stretch" all of it.
 
     Orientation follows EXIF, CMYK and palettes become RGB, 16 bits become 8, transparency lies on white, of an
     animation the first picture counts. `name` serves only to note a misleading extension.
@@ -60,7 +61,7 @@ def read(
         mode = image.mode
         image.load()
         turn = _turn(image, notes)
-        rgb = _square_rgb(image, size)
+        rgb = _square_rgb(image, size, framing)
     except UnusablePhoto:
         raise
     except UnidentifiedImageError:
@@ -100,11 +101,13 @@ def _turn(image: Image.Image, notes: list[str]) -> Image.Transpose | None:
         return None
 
 
-def _square_rgb(image: Image.Image, size: int) -> Image.Image:
+def _square_rgb(image: Image.Image, size: int, framing: str) -> Image.Image:
     """Scaled first where the mode allows it, so that a large photo is held in memory once."""
     scalable = image.mode in ("RGB", "RGBA", "L", "LA", "CMYK") and "transparency" not in image.info
-    square = ImageOps.fit(image if scalable else _to_rgb(image), (size, size), Image.Resampling.BILINEAR)
-    return _to_rgb(square)
+    whole = image if scalable else _to_rgb(image)
+    if framing == "crop":
+        return _to_rgb(ImageOps.fit(whole, (size, size), Image.Resampling.BILINEAR))
+    return _to_rgb(whole.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

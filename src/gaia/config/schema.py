@@ -58,6 +58,7 @@ class Data(Strict):
 class Photos(Data):
     kind: Literal["photos"]
     image_size: Annotated[int, Field(ge=16, le=1024)]
+    framing: Literal["crop", "stretch"]
     near_duplicates: Annotated[int, Field(ge=0, le=64)]
     max_megapixels: Annotated[float, Field(gt=0)]
     min_side: Count

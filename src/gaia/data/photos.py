@@ -134,8 +134,9 @@ def _read(raw: Path, file: Path, obstacle: str, config: Photos) -> _Photo:
         content = _content(raw / file, config.max_megapixels)
         row |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         pixels, notes = images.read(
-            content, file.name, size=config.image_size, max_megapixels=config.max_megapixels, min_side=config.min_side
-        )
+            content, file.name, size=config.image_size, framing=config.framing,
+            max_megapixels=config.max_megapixels, min_side=config.min_side,
+        )  # fmt: skip
     except images.UnusablePhoto as error:
         return _Photo(row | {"reason": indexes.printable(str(error))})
     return _Photo(row | {"verdict": "ok", "reason": "; ".join(notes)}, pixels, perceptual_hash(pixels))

@@ -24,6 +24,8 @@ with without_native_chatter():
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
@@ -104,10 +106,7 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
             f"set weights: null to train from scratch."
         ) from None
-    base = _without_normalization(base)
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and model.weights is None:
-            layer.momentum = 0.9  # 0.99 would need thousands of batches before validation sees what training sees
+    base = _rebuilt(base, from_scratch=model.weights is None)
     photos = keras.Input((size, size, 3), dtype="uint8", name="photos")
     preprocess = sys.modules[constructor.__module__].preprocess_input
     features = base(preprocess(keras.ops.cast(photos, "float32")))
@@ -116,24 +115,45 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
     return keras.Model(photos, keras.layers.Softmax(dtype="float32", name="probabilities")(scores))
 
 
-def _without_normalization(base: keras.Model) -> keras.Model:
-    """The same model with each Normalization layer as a Rescaling one: exported, its constants would become inputs."""
-    found = {layer.name: layer for layer in base.layers if isinstance(layer, keras.layers.Normalization)}
-    if not found:
-        return base
+def _rebuilt(base: keras.Model, from_scratch: bool) -> keras.Model:
+    """The same model of layers that export and train well: Rescaling for Normalization (exported, its constants would
+    become inputs), and batch normalisation in one operation."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer.name not in found:
-            return layer.__class__.from_config(layer.get_config())
-        mean, variance = (np.asarray(values).reshape(-1) for values in (layer.mean, layer.variance))
-        scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
-        return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)
+        settings = layer.get_config()
+        if isinstance(layer, keras.layers.Normalization):
+            mean, variance = (np.asarray(values).reshape(-1) for values in (layer.mean, layer.variance))
+            scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+            return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if from_scratch:  # 0.99 would need thousands of batches before validation sees what training sees
+                settings["momentum"] = 0.9
+            return BatchNormalization.from_config(settings)
+        return layer.__class__.from_config(settings)
 
     copy = keras.models.clone_model(base, clone_function=clone)
     for layer in base.layers:
-        if layer.weights and layer.name not in found:
+        if layer.weights and not isinstance(layer, keras.layers.Normalization):
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
+
+
+class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Keras's layer, with TensorFlow's one operation for what Keras computes in eight passes over the photos.
+
+    The name is Keras's too, so that the weights' file fits its own application.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
+        """Normalise over the batch in training; as Keras does otherwise, and in other precision than float32."""
+        if not (training and self.trainable and self.scale and self.center and self.compute_dtype == "float32"):
+            return super().call(inputs, training=training, mask=mask)
+        normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=self.gamma.value, offset=self.beta.value, mean=[], variance=[], epsilon=self.epsilon
+        )
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + now * (1 - self.momentum))
+        return normal
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
@@ -155,13 +175,13 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         found = training.find_checkpoint(self.checkpoint)
         if found is None:
             return
-        with np.load(found, allow_pickle=False) as state:
+        with safe_open(found, framework="numpy") as state:
             for i, variable in enumerate(_state(network)):
-                variable.assign(state[f"state_{i}"])
+                variable.assign(state.get_tensor(f"state_{i}"))
             for i, variable in enumerate(self.average):
-                variable.assign(state[f"average_{i}"])
-            self.best = [state[f"best_{i}"] for i in range(len(network.weights))]
-            self.history += json.loads(str(state["history"]))
+                variable.assign(state.get_tensor(f"average_{i}"))
+            self.best = [state.get_tensor(f"best_{i}") for i in range(len(network.weights))]
+            self.history += json.loads(state.metadata()["history"])
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         moment = len(self.history) + batch / self.batches
@@ -199,16 +219,15 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         """Move the running average of the weights and statistics by one batch; all the way if nothing is kept."""
         for average, variable in zip(self.average, self.model.weights, strict=True):
             value = variable.value
-            average.assign(value if average.dtype.is_integer else kept * average + (1 - kept) * value)
+            if average.dtype.is_integer:
+                average.assign(value)
+            else:  # average -= (1 - kept) * (average - value), in as few passes as it takes
+                tf.raw_ops.ResourceApplyGradientDescent(var=average.handle, alpha=1 - kept, delta=average - value)
 
     def _write(self, path: Path) -> None:
-        state = {f"state_{i}": np.asarray(v) for i, v in enumerate(_state(self.model))}
-        state |= {f"average_{i}": variable.numpy() for i, variable in enumerate(self.average)}
-        best = {f"best_{i}": values for i, values in enumerate(self.best)}
-        # JSON keeps whole numbers whole: an epoch 1 that came back as 1.0 would change the bytes of history.csv
-        arrays: dict[str, Any] = {**state, **best, "history": np.array(json.dumps(self.history))}
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
+        kept = {"state": _state(self.model), "average": self.average, "best": self.best}
+        arrays = {f"{name}_{i}": np.asarray(v) for name, values in kept.items() for i, v in enumerate(values)}
+        save_file(arrays, path, metadata={"history": json.dumps(self.history)})
 
 
 def _state(network: keras.Model) -> list[Any]:

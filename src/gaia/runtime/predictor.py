@@ -53,7 +53,7 @@ class Predictor:
     def read_photos(self, photos: Iterable[tuple[bytes, str]]) -> NDArray[np.uint8]:
         """Photos as (content, name) -> uint8 [n, size, size, 3]. Raises images.UnusablePhoto with the reason."""
         asked = self._input("photo")
-        limits = {key: asked[key] for key in ("size", "max_megapixels", "min_side")}
+        limits = {key: asked[key] for key in ("size", "framing", "max_megapixels", "min_side")}
         return np.stack([images.read(content, name, **limits)[0] for content, name in photos])
 
     def read_rows(self, rows: list[dict[str, Any]]) -> pd.DataFrame:

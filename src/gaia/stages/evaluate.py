@@ -130,7 +130,7 @@ def _contract(line: str, config: PhotoLine | TableLine, data: Dataset, model_fil
             "kind": "photo",
             "size": config.data.image_size,
             "colour": "RGB",
-            "crop": "centred square",
+            "framing": config.data.framing,
             "resampling": "bilinear",
             "type": "uint8 [n, size, size, 3]",
             "scaling": "inside the model",
