@@ -1,5 +1,4 @@
-"""The S3 server of this host: MinIO where a Docker engine answers, else an embedded SeaweedFS; endpoint and keys are the
-same."""
+"""The S3 server of this host: MinIO where a Docker engine answers, else an embedded SeaweedFS; same address, same keys."""
 
 from __future__ import annotations
 
