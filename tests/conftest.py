@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from gaia.storage import remotes, server, settings
+from gaia.storage import objects, remotes, server, settings
 from gaia.storage.client import S3Client
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +79,7 @@ class Project:
             **os.environ,
             "HOME": str(root.parent),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(root / "src"),
+            "PYTHONPATH": f"{root / 'src'}{os.pathsep}{ROOT / 'src'}",
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test",
@@ -163,11 +164,17 @@ class Store:
         remotes.write(self.settings, project.root)
         return project
 
+    def fill(self, project: Project, *revisions: str) -> None:
+        """Hold just what these revisions need: as `dvc push` of each would, in a fraction of its time."""
+        self.empty()
+        needed = [o for r in revisions for o in objects.of_revision(r, client=self.client, root=project.root)]
+        for bucket, key in {(o.bucket, o.key) for o in needed}:
+            self.client.upload_file(project.path(".dvc/cache", key), bucket, key)
+
     def empty(self) -> None:
         """Delete every object of the test's buckets."""
         for bucket in self.settings.buckets.values():
-            for found in list(self.client.list_objects(bucket)):
-                self.client.delete_object(bucket, found.key)
+            self.client.delete_objects(bucket, [found.key for found in self.client.list_objects(bucket)])
 
     def end(self) -> None:
         """Leave nothing behind."""
@@ -175,7 +182,16 @@ class Store:
             self.empty()
             for bucket in self.settings.buckets.values():
                 self.client._s3.delete_bucket(Bucket=bucket)
+        self.client._s3.close()  # a server that stops waits for those that are connected
         self.stop()
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait for something that happens on its own."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
 
 
 def free_ports() -> int:

@@ -16,8 +16,7 @@ from gaia.storage.errors import Corrupted, Unreachable
 
 @pytest.fixture
 def pushed(small: Project, store: Store) -> Project:
-    store.empty()
-    small.run("dvc", "push")
+    store.fill(small, "HEAD")
     return small
 
 
@@ -40,10 +39,12 @@ def test_each_file_is_named_with_hash_size_bucket_and_key(pushed: Project, store
     assert found["data/models/plants"].md5.endswith(".dir")
 
 
-def test_it_is_what_dvc_pushed_and_no_more(pushed: Project, store: Store) -> None:
+def test_it_is_what_dvc_pushes_and_no_more(small: Project, store: Store) -> None:
+    store.empty()
+    small.run("dvc", "push")
     there = {(b, s.key) for b in store.settings.buckets.values() for s in store.client.list_objects(b, "files/md5/")}
-    assert {(o.bucket, o.key) for o in needed(pushed, store)} == there
-    assert objects.problems(needed(pushed, store), store.client) == []
+    assert {(o.bucket, o.key) for o in needed(small, store)} == there
+    assert objects.problems(needed(small, store), store.client) == []
 
 
 def test_a_revision_is_read_without_touching_the_workspace(pushed: Project, store: Store) -> None:

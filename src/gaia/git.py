@@ -9,13 +9,13 @@ from pathlib import Path
 from gaia.errors import GaiaError
 
 
-def git(*arguments: str, root: Path = Path(), given: str | None = None) -> str:
+def git(*arguments: str, root: Path = Path(), given: str | None = None, ok: tuple[int, ...] = (0,)) -> str:
     """What `git <arguments>` prints, run in `root` with `given` on its standard input.
 
-    Raises GaiaError with Git's own complaint if it fails, if it is not installed, or if `root` is not in a repository.
+    Raises GaiaError with Git's own complaint if the exit code is none of `ok`, or Git is not installed.
     """
     done = _run(*arguments, root=root, given=None if given is None else given.encode())
-    if done.returncode:
+    if done.returncode not in ok:
         said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
         raise GaiaError(f"git {arguments[0]}: {' '.join(line.removeprefix('fatal: ') for line in said)}.")
     return done.stdout.decode(errors="surrogateescape")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,7 @@ class S3Client:
             aws_access_key_id=self.settings.access_key,
             aws_secret_access_key=self.settings.secret_key,
             config=Config(
+                signature_version="s3v4",
                 connect_timeout=min(timeout, 5),
                 read_timeout=timeout,
                 retries={"mode": "standard", "total_max_attempts": attempts},
@@ -136,7 +138,7 @@ class S3Client:
         was there before stays if anything fails. Raises Corrupted if the content is another one.
         """
         path = Path(path)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+        beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
@@ -144,13 +146,14 @@ class S3Client:
             if md5 and digest != md5:
                 raise Corrupted(
                     f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}; "
-                    f"push it anew from a clone that has it in its cache."
+                    f"delete it there, and `dvc push` from a clone that has it in its cache."
                 )
             os.replace(beside, path)
         except OSError as error:
             raise GaiaError(f"{path} can't be written: {error.strerror}.") from None
         finally:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
 
     def read(self, bucket: str, key: str, piece: Callable[[bytes], object], *, progress: Progress | None = None) -> str:
         """Stream an object's content through `piece`; the md5 of what passed. A broken connection is taken up again
@@ -185,6 +188,16 @@ class S3Client:
         with self._sentences(f"{bucket}/{key}"):
             self._s3.delete_object(Bucket=bucket, Key=key)
         return True
+
+    def delete_objects(self, bucket: str, keys: Iterable[str]) -> None:
+        """Delete objects by their exact keys, a thousand a request; those that aren't there are no error."""
+        wanted = [{"Key": key} for key in keys]
+        for start in range(0, len(wanted), 1000):
+            asked = {"Objects": wanted[start : start + 1000], "Quiet": True}
+            with self._sentences(bucket):
+                failed = self._s3.delete_objects(Bucket=bucket, Delete=asked).get("Errors", [])
+            if failed:
+                raise StorageError(f"{bucket}/{failed[0]['Key']} can't be deleted: {failed[0].get('Message')}.")
 
     def get_presigned_url(self, bucket: str, key: str, *, expires: int = 3600, filename: str | None = None) -> str:
         """A link that needs no keys, good for `expires` seconds (a week at most); the download is called `filename`.

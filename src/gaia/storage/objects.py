@@ -74,10 +74,7 @@ def problems(needed: Iterable[Object], client: S3Client) -> list[Problem]:
     Raises StorageError if the storage can't be asked; that is another matter than a missing object.
     """
     wanted = list(needed)
-    folders = sorted({(o.bucket, o.key.rpartition("/")[0] + "/") for o in wanted})
-    with ThreadPoolExecutor(THREADS) as pool:
-        listed = pool.map(lambda f: [((f[0], s.key), s.size) for s in client.list_objects(*f)], folders)
-        there = {place: size for page in listed for place, size in page}
+    there = sizes(wanted, client)
     found = []
     for o in wanted:
         size = there.get((o.bucket, o.key))
@@ -91,6 +88,18 @@ def problems(needed: Iterable[Object], client: S3Client) -> list[Problem]:
         if folder.size not in (None, total) and not any(p.needed in files or p.needed == folder for p in found):
             found.append(Problem(folder, f"its files have {total} bytes instead of {folder.size}"))
     return found
+
+
+def sizes(needed: Iterable[Object], client: S3Client) -> dict[tuple[str, str], int]:
+    """The bytes that the storage has of each, by bucket and key; what it lacks is left out.
+
+    One listing for each two-digit folder of hashes: few requests, and short ones in a large storage.
+    """
+    wanted = {(o.bucket, o.key) for o in needed}
+    folders = sorted({(bucket, f"{key.rpartition('/')[0]}/") for bucket, key in wanted})
+    with ThreadPoolExecutor(THREADS) as pool:
+        listed = pool.map(lambda folder: [(folder[0], *found) for found in client.list_objects(*folder)], folders)
+        return {(bucket, key): size for page in listed for bucket, key, size, _ in page if (bucket, key) in wanted}
 
 
 def damaged(needed: Iterable[Object], client: S3Client, progress: Progress | None = None) -> list[Problem]:

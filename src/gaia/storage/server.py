@@ -1,4 +1,4 @@
-"""The S3 server of this host: MinIO where a Docker engine answers, else an embedded SeaweedFS; same address, same keys."""
+"""The S3 server of this host: MinIO where a Docker engine answers, else an embedded SeaweedFS, at the same address."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def up(root: Path = Path()) -> dict[str, Any]:
                 )
             _refuse_a_busy_port(at, 0)
             if _docker_engine():
-                _compose(root, at, "up", "--detach", "--wait")
+                _compose(root, at, "up", "--detach", "--wait", "server")
+                _compose(root, at, "run", "--rm", "buckets")
             else:
                 _start(root, at)
         client = S3Client(at)
@@ -218,10 +219,7 @@ def _docker(*arguments: str, root: Path = Path()) -> str | None:
 
 def _compose(root: Path, at: Settings, *arguments: str) -> None:
     """Run `docker compose <arguments>` with the settings that hold, whichever of .env and environment they are from."""
-    given = {
-        "S3_PORT": str(at.address[1]), "S3_ACCESS_KEY": at.access_key, "S3_SECRET_KEY": at.secret_key,
-        "S3_REGION": at.region, "S3_BUCKETS": " ".join(at.buckets.values()),
-    }  # fmt: skip
+    given = settings.variables(at) | {"S3_PORT": str(at.address[1])}
     done = subprocess.run(
         ["docker", "compose", *arguments], cwd=root, env=os.environ | given, capture_output=True, text=True
     )

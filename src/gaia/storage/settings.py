@@ -13,14 +13,13 @@ from gaia.errors import GaiaError
 from gaia.paths import BUCKETS
 
 ENV = Path(".env")  # Docker Compose reads this file, too
+KEYS = ("S3_ACCESS_KEY", "S3_SECRET_KEY")
+BUCKET_KEYS = ("S3_BUCKET_MODELS", "S3_BUCKET_IMAGES", "S3_BUCKET_DATA")
 DEFAULTS = {
     "S3_ENDPOINT": "http://127.0.0.1:9000",
     "S3_REGION": "us-east-1",
-    "S3_BUCKET_MODELS": "models",
-    "S3_BUCKET_IMAGES": "plants-images",
-    "S3_BUCKET_DATA": "data",
+    **dict(zip(BUCKET_KEYS, BUCKETS, strict=True)),
 }
-KEYS = ("S3_ACCESS_KEY", "S3_SECRET_KEY")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -67,11 +66,28 @@ def read(root: Path = Path()) -> Settings:
         raise GaiaError(
             f"S3_ENDPOINT is '{endpoint}'; it should be like http://127.0.0.1:9000 or https://s3.example.org."
         )
-    names = [given[key] for key in ("S3_BUCKET_MODELS", "S3_BUCKET_IMAGES", "S3_BUCKET_DATA")]
+    names = [given[key] for key in BUCKET_KEYS]
     for name in names:
         if not _BUCKET_NAME.fullmatch(name):
             raise GaiaError(f"'{name}' can't name a bucket; names take 3 to 63 lower-case letters, digits, - and dots.")
     return Settings(endpoint, given["S3_REGION"], dict(zip(BUCKETS, names, strict=True)), *(given[key] for key in KEYS))
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The settings as environment variables."""
+    return {
+        "S3_ENDPOINT": settings.endpoint,
+        "S3_REGION": settings.region,
+        "S3_ACCESS_KEY": settings.access_key,
+        "S3_SECRET_KEY": settings.secret_key,
+        **dict(zip(BUCKET_KEYS, settings.buckets.values(), strict=True)),
+    }
+
+
+def keys(root: Path = Path()) -> list[str]:
+    """The keys that are set, for whoever has to look for them where they must not be."""
+    given = _given(root)
+    return [given[key] for key in KEYS if given.get(key)]
 
 
 def make_keys(root: Path = Path()) -> None:
