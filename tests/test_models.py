@@ -1,4 +1,4 @@
-"""A model version is its tag and its objects: uploaded once, downloaded verified, deleted only where nothing needs it."""
+"""A model version is its tag and its objects: uploaded once, downloaded verified, deleted where nothing needs it."""
 
 from __future__ import annotations
 

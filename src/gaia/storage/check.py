@@ -71,6 +71,7 @@ def verify(root: Path = Path(), *, deep: bool = False) -> Iterator[Check]:
         once = list({(o.bucket, o.key): o for o in needed}.values())
         chosen = once if deep else random.sample(once, min(SAMPLE, len(once)))
         yield _checked("hashes", _hashes, client, chosen, len(once))
+        yield _checked("cache", _cache, chosen, root)
 
 
 def _checked(name: str, check: Callable[..., str], *arguments: object) -> Check:
@@ -210,6 +211,12 @@ def _objects(client: S3Client, root: Path, needed: list[Object]) -> str:
 def _hashes(client: S3Client, chosen: list[Object], of: int) -> str:
     _complain(objects.damaged(chosen, client), "delete it there and `dvc push` from a clone that has it")
     return f"{len(chosen)} of {of} objects were read, and each has the hash that names it"
+
+
+def _cache(chosen: list[Object], root: Path) -> str:
+    problems = objects.damaged_here(chosen, root)
+    _complain(problems, f"delete it from {objects.cache(root)} and `dvc pull`, or `dvc repro`")
+    return "as far as they are here, their copies are sound, too"
 
 
 def _complain(problems: list[Problem], cure: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gaia.errors import GaiaError
 
+LOG = ".storage/log where it is the embedded server's"
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
 
 
@@ -55,6 +56,8 @@ def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
         return Missing(f"there is no {what} at {endpoint}.")
     if code == "XMinioStorageFull" or status == 507:
         return Full(f"{endpoint} has no space left for {what}; free some and repeat.")
+    if status and status >= 500:  # what SeaweedFS says of a full disk, too
+        return StorageError(f"{endpoint} failed on {what}; its log ({LOG}) says why, and whether its disk is full.")
     return StorageError(f"{endpoint} failed on {what}: {message or code or status}.")
 
 

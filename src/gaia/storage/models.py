@@ -45,14 +45,12 @@ class ModelStorage:
         ordered = sorted(lacking.values(), key=lambda o: o.folder)  # the listing last: where it is, its files are
         cache = objects.cache(self.root)
         for o in ordered:
-            try:
-                digest = _md5(cache / o.key)
-            except FileNotFoundError:
-                raise GaiaError(f"{o.path} is not in the cache; `dvc repro` or `dvc commit` puts it there.") from None
-            if digest != o.md5.removesuffix(".dir"):
-                raise GaiaError(
-                    f"{o.path} is damaged in the cache ({cache / o.key}); delete that file and `dvc repro`."
-                )
+            if not (cache / o.key).exists():
+                raise GaiaError(f"{o.path} is not in the cache; `dvc repro` or `dvc commit` puts it there.")
+        for bad, _ in objects.damaged_here(ordered, self.root):
+            raise GaiaError(
+                f"{bad.path} is damaged in the cache ({cache / bad.key}); delete that file and `dvc repro`."
+            )
         with _progress(f"push {line}", sum((cache / o.key).stat().st_size for o in ordered)) as passed:
             for o in ordered:
                 self.client.upload_file(cache / o.key, o.bucket, o.key, progress=passed)
@@ -179,11 +177,6 @@ class ModelStorage:
 
     def _everything(self, revision: str | None) -> Iterable[Object]:
         return objects.of_revision(revision, client=self.client, root=self.root)
-
-
-def _md5(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "md5").hexdigest()
 
 
 @contextmanager

@@ -117,6 +117,16 @@ def damaged(needed: Iterable[Object], client: S3Client, progress: Progress | Non
         return [problem for problem in pool.map(check, once.values()) if problem]
 
 
+def damaged_here(needed: Iterable[Object], root: Path = Path()) -> list[Problem]:
+    """Those whose copy in the cache hasn't the hash that names it. DVC believes its cache, and would push them."""
+    folder = cache(root)
+
+    def sound(o: Object) -> bool:
+        return (digest := _md5(folder / o.key)) is None or digest == o.md5.removesuffix(".dir")
+
+    return [Problem(o, "damaged") for o in {o.key: o for o in needed}.values() if not sound(o)]
+
+
 def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progress: Progress | None = None) -> int:
     """Bring objects into DVC's cache, each verified by its hash; the number that had to come.
 
@@ -127,14 +137,9 @@ def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progr
     folder = cache(root)
 
     def bring(o: Object) -> bool | str:
-        path = folder / o.key
-        md5 = o.md5.removesuffix(".dir")
-        try:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "md5").hexdigest() == md5:
-                    return False
-        except FileNotFoundError:
-            pass
+        path, md5 = folder / o.key, o.md5.removesuffix(".dir")
+        if _md5(path) == md5:
+            return False
         try:
             client.download_file(o.bucket, o.key, path, md5=md5, progress=progress)
         except (Missing, Corrupted) as error:
@@ -159,6 +164,14 @@ def cache(root: Path = Path()) -> Path:
     from dvc.config import Config
 
     return Path(Config(dvc_dir=str(root / ".dvc")).get("cache", {}).get("dir") or root / ".dvc/cache")
+
+
+def _md5(file: Path) -> str | None:
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "md5").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -61,6 +62,7 @@ def down(root: Path = Path()) -> str:
             process.kill()
             process.wait(PATIENCE)
         _pid_file(root).unlink(missing_ok=True)
+        _remove_sockets(settings.read(root))
         return "embedded"
     if _in_docker(root):
         _compose(root, settings.read(root), "down")
@@ -85,7 +87,7 @@ def status(root: Path = Path()) -> dict[str, Any]:
 def _answers(at: Settings) -> bool:
     """Whether an S3 server takes these keys at the endpoint. Raises Refused if one answers and doesn't."""
     try:
-        S3Client(at, timeout=10, attempts=1).buckets()
+        S3Client(at, timeout=5, attempts=1).buckets()
     except Refused as error:
         raise Refused(f"{error} {_holder(at.address[1])}".strip()) from None
     except StorageError:
@@ -117,7 +119,7 @@ def _start(root: Path, at: Settings) -> None:
         )  # fmt: skip
     _pid_file(root).write_text(f"{process.pid}\n")
     end = time.monotonic() + PATIENCE
-    while not (running := process.poll() is None and _answers(at)):
+    while not (running := process.poll() is None and _answers(at) and _knows_its_data(first)):
         if process.poll() is not None or time.monotonic() > end:
             break
         time.sleep(0.1)
@@ -126,6 +128,27 @@ def _start(root: Path, at: Settings) -> None:
         process.wait()
         _pid_file(root).unlink(missing_ok=True)
         raise GaiaError(f"the embedded server did not start; {FOLDER / 'log/start.log'} says why.")
+
+
+def _remove_sockets(at: Settings) -> None:
+    """What a server that was killed left in /tmp."""
+    first = at.address[1]
+    ports = (*range(first, first + len(_PORTS)), first + _PORTS.index("admin.port") + 10_000)
+    for port in ports:
+        for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
+            socket.unlink(missing_ok=True)
+
+
+def _knows_its_data(first_port: int) -> bool:
+    """Whether the server's master has heard of its volumes: S3 answers a moment before, and would miss every object."""
+    import urllib.request
+
+    try:
+        address = f"http://127.0.0.1:{first_port + _PORTS.index('master.port')}/dir/status"
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(json.load(answer)["Topology"]["DataCenters"])
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 # What the embedded server listens on: these ports, counted from the endpoint's; all on this machine alone.
