@@ -41,8 +41,9 @@ test: setup   ## all tests
 lint: setup   ## style, types, and no key in a tracked file
 	ruff check . && ruff format --check . && mypy && python -m gaia.storage.leaks
 
-bench: setup   ## measure speed and quality against plain peers; writes benchmarks/results.json
+bench: setup   ## measure speed and quality against plain peers; writes benchmarks/*.json
 	python benchmarks/run.py
+	python benchmarks/storage.py
 
 lock: setup   ## resolve the dependencies anew, for all platforms
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --extra dev \
