@@ -1,7 +1,7 @@
 """Push and pull with DVC against the AWS command line, on the same embedded server: `make bench`.
 
-Writes storage.json and storage.md here. The peer is `aws` (awscli) from the PATH or the variable AWS: no dependency of the
-project, and where it is missing nothing is measured.
+Writes storage.json and storage.md here. The peer is `aws` (awscli) from the PATH or the variable AWS: no dependency of
+the project, and where it is missing nothing is measured.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def page(found: dict[str, Any]) -> str:
 Written by `make bench` ({found["machine"]}, which server and client share; load before: {found["load"]}).
 Figures: `storage.json`. Whole processes, medians of {found["rounds"]} alternating rounds: `dvc push` and `dvc pull`
 (with `verify`: what is pulled is hashed) against `aws s3 cp` and `aws s3 sync`. S3Client is what `gaia` itself
-transfers with, verified by hash, too. The predecessor moved {FLOOR["up"]:.0f} MB/s up and {FLOOR["down"]:.0f} MB/s down.
+transfers with, verified by hash, too. The predecessor moved {FLOOR["up"]:.0f} MB/s up, {FLOOR["down"]:.0f} MB/s down.
 
 | | aws | DVC | ratio | DVC, MB/s | S3Client | ratio |
 |---|---:|---:|---:|---:|---:|---:|

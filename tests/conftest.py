@@ -55,7 +55,7 @@ for folder in (prepared, model):
 (prepared / "index.csv").write_text(f"row,{seed}")
 (prepared / "arrays.npy").write_bytes(random.Random(seed).randbytes(300_000))
 (model / "model.onnx").write_bytes(random.Random(seed + line).randbytes(100_000))
-(model / "contract.json").write_text('{"the same": "in all versions"}')
+(model / "contract.json").write_text('{"model": "model.onnx"}')  # the same in all versions
 """
 PIPELINE = """
 stages:

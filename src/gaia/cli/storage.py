@@ -53,9 +53,11 @@ def _print_status(status: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(status, indent=2))
         return
-    kind = {"embedded": "embedded server", "docker": "MinIO in Docker", "elsewhere": "server not started from here"}
-    state = "answers" if status["answers"] else "does not answer; `make storage` starts one"
-    print(f"{kind[status['server']]} at {status['endpoint']} {state}")
+    kind = {"embedded": "embedded server", "docker": "MinIO in Docker", "elsewhere": "a server not started from here"}
+    if status["answers"]:
+        print(f"{kind[status['server']]} answers at {status['endpoint']}")
+    else:
+        print(f"no server answers at {status['endpoint']}; `make storage` starts one, where it is this machine")
 
 
 def _down(asked: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -128,7 +129,7 @@ class ModelStorage:
             for o in self._objects(tag.commit, tag.name.line)
             if not o.folder
         }
-        name = file or next((name for name in files if name.startswith("model.")), "")
+        name = file or self._model_file(files)
         if name not in files:
             raise GaiaError(f"{version} has no file '{name}'; its files are {', '.join(files)}{nearest(name, files)}.")
         o = files[name]
@@ -174,6 +175,15 @@ class ModelStorage:
         if not paths.NAME.fullmatch(line):
             raise GaiaError(f"'{line}' can't name a line; names take lower-case letters, digits and single dashes.")
         return objects.of_revision(revision, [str(paths.model(line))], client=self.client, root=self.root)
+
+    def _model_file(self, files: dict[str, Object]) -> str:
+        """Which file is the model that answers: the contract says it."""
+        if "contract.json" not in files:
+            raise GaiaError(f"the version has no contract.json; name one of its files {', '.join(files)}.")
+        pieces: list[bytes] = []
+        contract = files["contract.json"]
+        self.client.read(contract.bucket, contract.key, pieces.append)
+        return str(json.loads(b"".join(pieces))["model"])
 
     def _everything(self, revision: str | None) -> Iterable[Object]:
         return objects.of_revision(revision, client=self.client, root=self.root)
