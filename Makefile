@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test lint bench lock
+.PHONY: setup repro storage test lint bench lock
 
 setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git hooks
 
@@ -17,25 +17,33 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
-# After `git checkout` DVC's hook restores data and models; it has to find dvc where no environment is activated, too. Its
-# hook before `git push` pushes the data as well, which can only fail while there is no remote.
-# (In a Git worktree .git is a file, and the hooks are the main checkout's.)
+# After `git checkout` DVC's hook restores data and models, and before `git push` another pushes them: once this clone has
+# a storage, since it could only fail before. They have to find dvc where no environment is activated, too. Before a
+# commit, keys in tracked files are looked for. (In a Git worktree .git is a file, and the hooks are the main checkout's.)
+HOOKS := .git/hooks/post-checkout .git/hooks/pre-commit .git/hooks/pre-push
 .git/hooks/post-checkout: | .venv/.installed
-	test ! -d .git || { mkdir -p .git/hooks && dvc install && { dvc remote list | grep -q . || rm .git/hooks/pre-push; }; }
-	test ! -d .git || sed -i.bak 's|exec dvc|exec env PATH="$$PWD/.venv/bin:$$PATH" dvc|' .git/hooks/post-checkout .git/hooks/pre-commit
+	test ! -d .git || { mkdir -p .git/hooks && dvc install; }
+	test ! -d .git || sed -i.bak 's|exec dvc|exec env PATH="$$PWD/.venv/bin:$$PATH" dvc|' $(HOOKS)
+	test ! -d .git || sed -i.bak 's/^exec/grep -qs endpointurl .dvc\/config.local || exit 0; &/' .git/hooks/pre-push
+	test ! -d .git || sed -i.bak 's/^exec/test ! -x .venv\/bin\/python || .venv\/bin\/python -m gaia.storage.leaks || exit 1; &/' \
+	  .git/hooks/pre-commit
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	dvc repro
 	@gaia results
 
+storage: setup   ## an S3 server for data and models (MinIO in Docker, else embedded), its keys, its buckets
+	gaia storage up
+
 test: setup   ## all tests
 	pytest -n 2 --dist worksteal
 
-lint: setup   ## style and types
-	ruff check . && ruff format --check . && mypy
+lint: setup   ## style, types, and no key in a tracked file
+	ruff check . && ruff format --check . && mypy && python -m gaia.storage.leaks
 
-bench: setup   ## measure speed and quality against plain peers; writes benchmarks/results.json
+bench: setup   ## measure speed and quality against plain peers; writes benchmarks/*.json
 	python benchmarks/run.py
+	python benchmarks/storage.py
 
 lock: setup   ## resolve the dependencies anew, for all platforms
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --extra dev \

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+import random
 import re
+import secrets
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from gaia.storage import objects, remotes, server, settings
+from gaia.storage.client import S3Client
+
 ROOT = Path(__file__).parent.parent
+
+# A server that the environment names is the one that the storage is tested with; it is not meant for anything else.
+GIVEN = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith("S3_")}
 
 TINY = {
     "lines": {
@@ -34,6 +45,31 @@ TINY = {
 }
 
 
+SMALL = {"lines": {"plants": {"bucket": "plants-images", "seed": 1}, "cultures": {"bucket": "data", "seed": 2}}}
+MAKE = """
+import pathlib, random, sys
+line, seed = sys.argv[1:]
+prepared, model = pathlib.Path("data/prepared", line), pathlib.Path("data/models", line)
+for folder in (prepared, model):
+    folder.mkdir(parents=True, exist_ok=True)
+(prepared / "index.csv").write_text(f"row,{seed}")
+(prepared / "arrays.npy").write_bytes(random.Random(seed).randbytes(300_000))
+(model / "model.onnx").write_bytes(random.Random(seed + line).randbytes(100_000))
+(model / "contract.json").write_text('{"model": "model.onnx"}')  # the same in all versions
+"""
+PIPELINE = """
+stages:
+  make:
+    foreach: ${lines}
+    do:
+      cmd: python make.py ${key} ${item.seed}
+      deps: [make.py]
+      outs:
+        - data/prepared/${key}: {remote: '${item.bucket}'}
+        - data/models/${key}: {remote: models}
+"""
+
+
 class Project:
     """A checkout with its own Git and DVC state, and this repository's code."""
 
@@ -43,7 +79,7 @@ class Project:
             **os.environ,
             "HOME": str(root.parent),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(root / "src"),
+            "PYTHONPATH": f"{root / 'src'}{os.pathsep}{ROOT / 'src'}",
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test",
@@ -52,6 +88,14 @@ class Project:
             # two workers train at once: threads that spin while they wait would take the cores from each other
             "OMP_WAIT_POLICY": "PASSIVE",
         }
+
+    @classmethod
+    def empty(cls, root: Path) -> Project:
+        """A Git repository without a commit."""
+        root.mkdir(parents=True)
+        project = cls(root)
+        project.run("git", "init", "--quiet", "--initial-branch", "main")
+        return project
 
     def run(self, *command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the project; its output holds both streams."""
@@ -77,7 +121,7 @@ class Project:
     def edit(self, file: str, change: Callable[[dict], object]) -> None:
         """Change a YAML file as a person would: comments and order stay."""
         yaml = YAML()
-        content = yaml.load(self.path(file))
+        content = (yaml.load(self.path(file)) if self.path(file).exists() else None) or {}
         change(content)
         yaml.dump(content, self.path(file))
 
@@ -86,6 +130,83 @@ class Project:
         text = self.path(file).read_text()
         assert text.count(old) == 1, f"{file} holds {text.count(old)} x {old!r}"
         self.path(file).write_text(text.replace(old, new))
+
+
+class Store:
+    """An S3 server for tests, and the project folder from which it is started, stopped and broken."""
+
+    def __init__(self, folder: Path, given: dict[str, str] | None = None) -> None:
+        self.root, self.given = folder, given or {}
+        mine = f"gaia-test-{secrets.token_hex(3)}"
+        names = {f"S3_BUCKET_{kind}": f"{mine}-{kind.lower()}" for kind in ("MODELS", "IMAGES", "DATA")}
+        address = {"S3_ENDPOINT": f"http://127.0.0.1:{free_ports()}"}
+        (folder / ".dvc").mkdir()
+        shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
+        self.variables = {**address, **self.given, **names}
+        (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in self.variables.items()))
+        self.start()
+        self.settings = settings.read(folder)
+        self.client = S3Client(self.settings)
+
+    def start(self) -> None:
+        """Start the server, unless it runs."""
+        server.up(self.root)
+
+    def stop(self) -> None:
+        """Stop it as `gaia storage down` does."""
+        server.down(self.root)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        os.kill(int((self.root / ".storage/pid").read_text()), signal.SIGKILL)
+
+    def connect(self, project: Project) -> Project:
+        """Let a project use this server, as a user does: by its .env."""
+        shutil.copy(self.root / ".env", project.path(".env"))
+        remotes.write(self.settings, project.root)
+        return project
+
+    def fill(self, project: Project, *revisions: str) -> None:
+        """Hold just what these revisions need: as `dvc push` of each would, in a fraction of its time."""
+        self.empty()
+        needed = [o for r in revisions for o in objects.of_revision(r, client=self.client, root=project.root)]
+        for bucket, key in {(o.bucket, o.key) for o in needed}:
+            self.client.upload_file(project.path(".dvc/cache", key), bucket, key)
+
+    def empty(self) -> None:
+        """Delete every object of the test's buckets."""
+        for bucket in self.settings.buckets.values():
+            self.client.delete_objects(bucket, [found.key for found in self.client.list_objects(bucket)])
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self.given:
+            self.empty()
+            for bucket in self.settings.buckets.values():
+                self.client._s3.delete_bucket(Bucket=bucket)
+        self.client._s3.close()  # a server that stops waits for those that are connected
+        self.stop()
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait for something that happens on its own."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def free_ports() -> int:
+    """The first of ten free ports in a row."""
+    while True:
+        first = random.randrange(20000, 29000)
+        try:
+            for port in (*range(first, first + 10), first + 10_001):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
 
 
 def checkout(root: Path) -> Project:
@@ -139,3 +260,34 @@ def project(built: Project, tmp_path: Path) -> Project:
     root = tmp_path / "project"
     shutil.copytree(built.root, root, symlinks=True)
     return Project(root)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A running S3 server with buckets of its own: the one that the environment gives, or else an embedded one."""
+    running = Store(tmp_path_factory.mktemp("store"), GIVEN)
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def drafted(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """See `small`; not to be changed."""
+    project = Project.empty(tmp_path_factory.mktemp("small") / "project")
+    project.path(".dvc").mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
+        shutil.copy(ROOT / name, project.path(name))
+    project.path("make.py").write_text(MAKE)
+    project.path("dvc.yaml").write_text(PIPELINE)
+    project.edit("params.yaml", lambda params: params.update(SMALL))
+    project.repro()
+    project.commit("built")
+    return project
+
+
+@pytest.fixture
+def small(drafted: Project, store: Store, tmp_path: Path) -> Project:
+    """A pipeline of the real one's shape that takes no time, connected to the store."""
+    root = tmp_path / "small"
+    shutil.copytree(drafted.root, root, symlinks=True)
+    return store.connect(Project(root))

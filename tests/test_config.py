@@ -253,7 +253,13 @@ print(*set({FRAMEWORKS}) & set(sys.modules))"""
 
 # A key of a line in params.yaml, the value given to it, and what is said of it
 IN_PARAMS = [
-    ("plants.modell", "resnet18", "is an unknown key; known are raw, question, seed, ... (did you mean 'model'?)."),
+    (
+        "plants.modell",
+        "resnet18",
+        "is an unknown key; known are bucket, raw, question, seed, ... (did you mean 'model'?).",
+    ),
+    ("plants.bucket", "image", "is 'image'; the buckets are models, plants-images, data."),
+    ("plants.bucket", "model", "is 'model'; the buckets are models, plants-images, data (did you mean 'models'?)."),
     ("plants.trainer.max_epoch", 3, "is an unknown key; known are average, ... (did you mean 'max_epochs'?)."),
     ("plants.trainer.a.b", 3, "is an unknown key; known are average, ..."),
     ("cultures.optimizer", "adam", "is set, but framework catboost takes no optimizer; remove it."),

@@ -116,7 +116,7 @@ def test_artifacts_name_no_place_of_this_machine(built: Project) -> None:
 
 def test_a_fourth_line_is_yaml_only(project: Project) -> None:
     project.path("conf/model/shallow.yaml").write_text("_target_: catboost.CatBoostClassifier\ndepth: 2\n")
-    line = {"raw": "demo_cultures", "framework": "catboost", "data": "cultures", "model": "shallow"}
+    line = {"raw": "demo_cultures", "bucket": "data", "framework": "catboost", "data": "cultures", "model": "shallow"}
     project.edit("params.yaml", lambda p: merge(p, {"lines": {"spores": line | {"trainer": {"max_epochs": 10}}}}))
     project.edit("dvc.yaml", lambda d: merge(d, {"artifacts": {"spores": {"path": "data/models/spores"}}}))
     ran = project.repro()

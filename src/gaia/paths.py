@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Literal, get_args
+
+# What lines and stages of deployment are called; such a name stands in tags and in paths.
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+Bucket = Literal["models", "plants-images", "data"]  # DVC's remotes (.dvc/config), each a bucket of the storage
+BUCKETS: tuple[str, ...] = get_args(Bucket)
 
 PARAMS = Path("params.yaml")
 CONF = Path("conf")

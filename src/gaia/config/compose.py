@@ -19,7 +19,6 @@ from gaia.config.schema import GROUPS, PLAIN_KEYS, PhotoLine, TableLine, kind_of
 from gaia.config.sources import Sources
 from gaia.errors import GaiaError, nearest, shown
 
-LINE_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 TOP_KEYS = ("lines", "demo")  # of params.yaml
 
@@ -123,7 +122,7 @@ def _read(root: Path, file: Path) -> dict[str, Any]:
 
 def _compose_line(root: Path, name: str, entry: Any, options: dict[str, list[str]]) -> PhotoLine | TableLine:
     here = f"params.yaml: lines.{name}"
-    if not LINE_NAME.fullmatch(name):
+    if not paths.NAME.fullmatch(name):
         raise GaiaError(
             f"{here}: '{name}' can't name a line; names stand in tags and paths, so they take lower-case letters, "
             f"digits and single dashes, and begin with a letter."
@@ -155,10 +154,14 @@ def _read_entry(here: str, entry: dict[str, Any], options: dict[str, list[str]])
     values: dict[str, Any] = {}
     problems = []
     for key, value in _without_nulls(entry).items():
-        if key in PLAIN_KEYS:
+        if key == "bucket":  # for dvc.yaml: where the data are stored changes nothing of what is built
+            if value not in paths.BUCKETS:
+                buckets = f"{', '.join(paths.BUCKETS)}{nearest(value, paths.BUCKETS)}"
+                problems.append(f"{here}.bucket is {shown(value)}; the buckets are {buckets}.")
+        elif key in PLAIN_KEYS:
             values[key] = value
         elif key not in options:
-            known = [*PLAIN_KEYS, *options]
+            known = ["bucket", *PLAIN_KEYS, *options]
             problems.append(f"{here}.{key} is an unknown key; known are {', '.join(known)}{nearest(key, known)}.")
         else:
             with_values = isinstance(value, dict) and key != "framework"  # dvc.yaml reads framework as one word

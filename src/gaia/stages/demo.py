@@ -15,6 +15,7 @@ from gaia.errors import GaiaError, exit_with_a_sentence
 class DemoTable(Strict):
     """A table of cultures: `count` rows."""
 
+    bucket: paths.Bucket  # for dvc.yaml
     kind: Literal["cultures"]
     count: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]

@@ -1,42 +1,27 @@
-"""The command `gaia`: each verb parses its arguments, calls one function, and prints what it gives."""
+"""`gaia results` and `gaia predict`."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from gaia import paths
-from gaia.errors import GaiaError, exit_with_a_sentence, nearest
-
-# Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
-
-
-def main() -> None:
-    """Entry point: exit code 0, or 1 and a sentence on stderr."""
-    exit_with_a_sentence(run, sys.argv[1:])
+from gaia.cli.verb import verb
+from gaia.errors import GaiaError, nearest
 
 
-def run(arguments: list[str]) -> None:
-    """Carry out one command line, without the program's name. Raises GaiaError with the sentence to print."""
-    parser = argparse.ArgumentParser(prog="gaia", description="From YAML to an evaluated, versioned classifier.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    results = verbs.add_parser("results", help="what the last `dvc repro` built: a row a line")
-    results.set_defaults(run=lambda asked: _results(asked.json))
-    predict = verbs.add_parser(
-        "predict", help="answer with a line's artifact: `gaia predict plants photo.jpg`",
+def add(verbs: Any) -> None:
+    """Their parsers."""
+    verb(verbs, "results", lambda asked: _results(asked.json), help="what the last `dvc repro` built: a row a line")
+    predict = verb(
+        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.json),
+        help="answer with a line's artifact: `gaia predict plants photo.jpg`",
         description="Inputs: photos (plants, bags); a CSV file, or one row as name=value ... (cultures).",
     )  # fmt: skip
     predict.add_argument("line")
     predict.add_argument("inputs", nargs="+", metavar="input")
-    predict.set_defaults(run=lambda asked: _predict(asked.line, asked.inputs, asked.json))
-    for verb in (results, predict):
-        verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    asked = parser.parse_args(arguments)
-    asked.run(asked)
 
 
 def _results(as_json: bool) -> None:

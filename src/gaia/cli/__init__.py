@@ -1,0 +1,26 @@
+"""The command `gaia`: each verb parses its arguments, calls one function, and prints what it gives."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gaia.cli import predict, storage
+from gaia.errors import exit_with_a_sentence
+
+# Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
+
+
+def main() -> None:
+    """Entry point: exit code 0, or 1 and a sentence on stderr."""
+    exit_with_a_sentence(run, sys.argv[1:])
+
+
+def run(arguments: list[str]) -> None:
+    """Carry out one command line, without the program's name. Raises GaiaError with the sentence to print."""
+    parser = argparse.ArgumentParser(prog="gaia", description="From YAML to an evaluated, versioned classifier.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
+    for module in (predict, storage):
+        module.add(verbs)
+    asked = parser.parse_args(arguments)
+    asked.run(asked)

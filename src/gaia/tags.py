@@ -1,0 +1,122 @@
+"""Tags that are versions (`plants@v1.2.0`) and deployments (`plants#prod#7`): names built and parsed, tags listed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from gaia.errors import GaiaError, nearest
+from gaia.git import git
+from gaia.paths import NAME
+
+_NUMBER = r"(0|[1-9][0-9]{0,8})"
+_VERSION = re.compile(rf"({NAME.pattern})@v{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII)
+_DEPLOYMENT = re.compile(rf"({NAME.pattern})#({NAME.pattern})#([1-9][0-9]{{0,8}})", re.ASCII)
+
+
+class Version(NamedTuple):
+    """One version of a line. Versions of a line compare as their numbers do: v2.0.0 before v10.0.0."""
+
+    line: str
+    major: int
+    minor: int
+    patch: int
+
+    @property
+    def number(self) -> str:
+        """`v1.2.0`"""
+        return f"v{self.major}.{self.minor}.{self.patch}"
+
+    def __str__(self) -> str:
+        return f"{self.line}@{self.number}"
+
+
+class Deployment(NamedTuple):
+    """The counter-th decision about what is live on a stage of a line. Those of a stage compare as their counters."""
+
+    line: str
+    stage: str
+    counter: int
+
+    def __str__(self) -> str:
+        return f"{self.line}#{self.stage}#{self.counter}"
+
+
+Name = TypeVar("Name", Version, Deployment)
+
+
+class Tag(NamedTuple, Generic[Name]):
+    """A tag as Git keeps it. `date` is ISO 8601 with the offset of its place; `tagger` is `name <mail>`, or empty for
+    a tag that is not annotated; `message` is without the signature."""
+
+    name: Name
+    commit: str
+    date: str
+    tagger: str
+    message: str
+
+
+def version(name: str) -> Version:
+    """The version that `plants@v1.2.0` names; str() gives the name back. Raises GaiaError for any other spelling."""
+    found = _VERSION.fullmatch(name)
+    if not found:
+        raise GaiaError(f"'{name}' names no version; a version is written line@v1.2.0, for example plants@v1.2.0.")
+    return Version(found[1], int(found[3]), int(found[4]), int(found[5]))
+
+
+def deployment(name: str) -> Deployment:
+    """The deployment that `plants#prod#7` names; str() gives the name back. Raises GaiaError for any other spelling."""
+    found = _DEPLOYMENT.fullmatch(name)
+    if not found:
+        raise GaiaError(f"'{name}' names no deployment; one is written line#stage#counter, for example plants#prod#7.")
+    return Deployment(found[1], found[3], int(found[5]))
+
+
+def versions(line: str | None = None, root: Path = Path()) -> list[Tag[Version]]:
+    """The versions of a line, or of every line: by line, the lowest number first. Tags of other kinds are left out.
+
+    Raises GaiaError if `root` is not in a Git repository.
+    """
+    pattern = f"refs/tags/{line or '*'}@v*"
+    return sorted(
+        Tag(version(name), *rest) for name, *rest in _tags(pattern, root) if _VERSION.fullmatch(name)
+    )  # fmt: skip
+
+
+def deployments(line: str | None = None, root: Path = Path()) -> list[Tag[Deployment]]:
+    """The deployments of a line, or of every line: by line and stage, the lowest counter (the oldest) first.
+
+    Raises GaiaError if `root` is not in a Git repository.
+    """
+    pattern = f"refs/tags/{line or '*'}#*#*"
+    return sorted(
+        Tag(deployment(name), *rest) for name, *rest in _tags(pattern, root) if _DEPLOYMENT.fullmatch(name)
+    )  # fmt: skip
+
+
+def find(name: str, root: Path = Path()) -> Tag[Version]:
+    """The tag of a version. Raises GaiaError if the name is not exactly that of a version that exists."""
+    wanted = version(name)
+    known = versions(wanted.line, root)
+    for tag in known:
+        if tag.name == wanted:
+            return tag
+    there = [str(tag.name) for tag in known]
+    if not there:
+        raise GaiaError(f"there is no version {name}, nor another of '{wanted.line}'; `git fetch --tags` may bring it.")
+    raise GaiaError(f"there is no version {name}; the newest are {', '.join(there[:-6:-1])}{nearest(name, there)}.")
+
+
+_FIELDS = ("refname:strip=2", "objectname", "*objectname", "creatordate:iso-strict", "taggername", "taggeremail",
+           "contents", "contents:signature")  # fmt: skip
+_FORMAT = "%00".join(f"%({field})" for field in _FIELDS) + "%00%01"
+
+
+def _tags(pattern: str, root: Path) -> Iterable[tuple[str, str, str, str, str]]:
+    """Name, commit, date, tagger and message of each tag: one call of Git, however many there are."""
+    for record in git("for-each-ref", f"--format={_FORMAT}", pattern, root=root).split("\0\1\n")[:-1]:
+        name, itself, tagged, date, tagger, mail, message, signature = record.split("\0")
+        message = message.removesuffix(signature).strip() if tagged else ""
+        yield name, tagged or itself, date, f"{tagger} {mail}".strip(), message
