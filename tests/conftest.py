@@ -258,6 +258,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(root)
 
 
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The real photos; a test that wants them is skipped where they are missing."""
+    folder = ROOT.parent / "shared" / "photos"
+    if not folder.is_dir():
+        pytest.skip("the real photos lie beside the project (../shared/photos) only where it is developed")
+    return folder
+
+
 @pytest.fixture
 def project(built: Project, tmp_path: Path) -> Project:
     """A copy of the built project, to change at will."""

@@ -590,6 +590,7 @@ def composes_or_complains(root: Path) -> None:
 @example(key="model", value={"use": "resnet18", "a.b": {"": "${model}"}})
 @example(key="model._target_", value="torchvision.models.")
 @example(key="data.classes", value=[["a"], {"b": "c"}])
+@example(key="evaluation", value=["'\x85"])
 def test_junk_in_a_line_is_refused_with_sentences_or_is_valid(yard: Path, key: str, value: Any) -> None:
     before = (yard / PARAMS).read_text()
     try:

@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -170,14 +169,6 @@ def test_plots_and_metrics_are_what_dvc_shows(project: Project) -> None:
     for name in ("learning", "confusion", "roc", "precision_recall", "calibration", "importance"):
         assert f"data/reports/plants/{name}.csv" in page or f"{name}" in page
     project.run("dvc", "params", "diff")
-
-
-@pytest.fixture
-def photos() -> Path:
-    folder = Path(__file__).parent.parent.parent / "shared" / "photos"
-    if not folder.is_dir():
-        pytest.skip("the real photos lie beside the project (../shared/photos) only where it is developed")
-    return folder
 
 
 def test_real_photos_under_data_raw_build_and_the_broken_one_is_named(project: Project, photos: Path) -> None:

@@ -24,6 +24,7 @@ def nearest(word: object, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """A value as a sentence quotes it: on one line, at most 80 characters, null rather than None."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

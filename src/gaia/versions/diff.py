@@ -45,7 +45,7 @@ def text(found: dict[str, Any]) -> list[str]:
     lines += _section("metrics", [_metric(key, *sides) for key, sides in found["metrics"].items()], more=False)
     changed = [f"{a['source']} ({a['label']}): {a['from']} -> {a['to']}" for a in answers["changed"]]
     right = sum(a["to"] == a["label"] for a in answers["changed"])
-    said = f", {right} of them are right now" if changed else ""
+    said = f", {right} of them for the better" if changed else ""
     lines += _section(f"answers: {len(changed)} of {answers['compared']} common test inputs changed{said}", changed)
     return lines
 
