@@ -57,9 +57,9 @@ def load(line: str) -> PhotoLine | TableLine:
         raise GaiaError(f"{file}: {key} is not as composed; edit params.yaml or conf/, and run `dvc repro`.") from None
 
 
-def dump(config: PhotoLine | TableLine) -> dict[str, Any]:
-    """The configuration as plain data, `_target_` first in its section."""
-    return config.model_dump(by_alias=True)
+def dump(config: PhotoLine | TableLine, *without: str) -> dict[str, Any]:
+    """The configuration as plain data, `_target_` first in its section; some sections may be left out."""
+    return config.model_dump(by_alias=True, exclude=set(without))
 
 
 def _entries(root: Path) -> dict[str, Any]:

@@ -125,11 +125,23 @@ class Evaluation(Strict):
     threshold: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Gates(Strict):
+    branch: Text | None
+    accuracy_low: Share | None
+    recall: Share | None
+    drop: Share | None
+    latency_ms: Annotated[float, Field(gt=0)] | None
+    megabytes: Annotated[float, Field(gt=0)] | None
+    golden: bool
+    leakage: bool
+
+
 class Line(Strict):
     raw: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$")]
     question: str | None
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     evaluation: Evaluation
+    gates: Gates
 
 
 class PhotoLine(Line):

@@ -56,7 +56,7 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
     kept = golden.record(predictor.open_model(beside, contract), data.take(chosen))
     artifact.write_json(beside / artifact.GOLDEN, kept)
-    settings = yaml.dump(dump(config)).encode()
+    settings = yaml.dump(dump(config, "gates")).encode()
     artifact.seal(beside, {"line": line, **trained, "config_sha256": hashlib.sha256(settings).hexdigest()})
     shutil.rmtree(out, ignore_errors=True)
     os.replace(beside, out)
@@ -111,7 +111,7 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
             "mean_photo": None if data.features else inputs.mean(axis=0).astype(np.uint8),
             "mistakes_png": (out / "mistakes.png").read_bytes(),
             "data": _data_summary(data),
-            "config": yaml.dump(dump(config)),
+            "config": yaml.dump(dump(config, "gates")),
             "files": manifest["files"],
         }
     )
