@@ -43,3 +43,26 @@ def test_without_git_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PATH", "")
     with pytest.raises(GaiaError, match="git is not installed"):
         git.git("status")
+
+
+def test_many_files_are_read_at_once_in_order(tmp_path: Path) -> None:
+    project = Project.empty(tmp_path / "project")
+    project.path("folder").mkdir()
+    project.path("folder/empty").touch()
+    project.path("binary").write_bytes(b"\n\0 blob 5\n")
+    project.commit()
+    names = ["HEAD:binary", "HEAD:missing", "HEAD:folder", "HEAD:folder/empty", "HEAD:binary", "nothing:binary"]
+    content = b"\n\0 blob 5\n"
+    assert git.blobs(names, project.root) == [content, None, None, b"", content, None]
+    assert git.blobs([], project.root) == []
+
+
+def test_tags_are_shared_with_the_remote_of_the_branch_or_else_the_obvious_one(tmp_path: Path) -> None:
+    project = Project.empty(tmp_path / "project")
+    assert git.remote(project.root) is None
+    project.run("git", "remote", "add", "hub", "../hub.git")
+    assert git.remote(project.root) == "hub"
+    project.run("git", "remote", "add", "spare", "../spare.git")
+    assert git.remote(project.root) is None
+    project.run("git", "config", "branch.main.remote", "spare")
+    assert git.remote(project.root) == "spare"

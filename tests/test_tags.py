@@ -38,6 +38,14 @@ NO_DEPLOYMENTS = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git knows who makes a tag."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+
+
 @pytest.mark.parametrize("name", VERSIONS)
 def test_a_version_is_built_and_parsed_by_inverse_functions(name: str) -> None:
     assert tags.version(name) == VERSIONS[name]
@@ -143,3 +151,73 @@ def test_reading_tags_imports_nothing_heavy() -> None:
     code = "import sys, gaia.tags; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"dvc", "hydra", "pydantic", "botocore", "pandas", "numpy", "rich"} & set(loaded)
+
+
+@pytest.fixture
+def clones(tmp_path: Path) -> tuple[Project, Project]:
+    """Two clones of a repository with one commit."""
+    first = Project.empty(tmp_path / "first")
+    first.commit()
+    first.run("git", "clone", "--quiet", "--bare", ".", "../origin.git")
+    first.run("git", "remote", "add", "origin", "../origin.git")
+    first.run("git", "clone", "--quiet", "../origin.git", "../second")
+    return first, Project(tmp_path / "second")
+
+
+def test_a_tag_is_made_here_and_where_tags_are_shared(clones: tuple[Project, Project], identity: None) -> None:
+    first, second = clones
+    message = 'plants v1.0.0: fine\n\n# not a comment\n{"line": "plants"}'
+    tags.create("plants@v1.0.0", "HEAD", message, first.root)
+    tags.fetch(second.root)
+    there = tags.find("plants@v1.0.0", second.root)
+    assert there == tags.find("plants@v1.0.0", first.root)
+    assert there.message == message
+    assert there.tagger == "test <test@example.org>"
+
+
+def test_a_name_that_is_taken_here_or_there_is_refused_and_leaves_no_tag(
+    clones: tuple[Project, Project], identity: None
+) -> None:
+    first, second = clones
+    tags.create("plants#prod#1", "HEAD", "first", first.root)
+    for project in clones:
+        with pytest.raises(tags.TagTaken, match="plants#prod#1"):
+            tags.create("plants#prod#1", "HEAD", "second", project.root)
+    assert second.run("git", "tag").stdout == ""
+    tags.fetch(second.root)
+    assert tags.deployments("plants", second.root)[0].message == "first"
+
+
+def test_a_tag_that_cannot_be_shared_is_not_made(clones: tuple[Project, Project], identity: None) -> None:
+    first, _ = clones
+    first.run("git", "remote", "set-url", "origin", "../nowhere.git")
+    with pytest.raises(GaiaError, match="plants@v1.0.0 was not made"):
+        tags.create("plants@v1.0.0", "HEAD", "m", first.root)
+    assert first.run("git", "tag").stdout == ""
+
+
+def test_only_names_of_versions_and_deployments_are_made(clones: tuple[Project, Project]) -> None:
+    for name in ("v1.0.0", "--list", "plants@v1", "../x@v1.0.0"):
+        with pytest.raises(GaiaError, match="can name neither"):
+            tags.create(name, "HEAD", "m", clones[0].root)
+
+
+def test_a_tag_that_differs_from_the_shared_one_is_named(clones: tuple[Project, Project], identity: None) -> None:
+    first, second = clones
+    tags.create("plants@v1.0.0", "HEAD", "m", first.root)
+    second.run("git", "tag", "plants@v1.0.0")
+    with pytest.raises(GaiaError, match="git tag -d"):
+        tags.fetch(second.root)
+
+
+def test_tags_are_signed_when_git_is_configured_to_sign(
+    clones: tuple[Project, Project], identity: None, tmp_path: Path
+) -> None:
+    first, _ = clones
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    settings = {"gpg.format": "ssh", "user.signingKey": str(tmp_path / "key"), "tag.gpgSign": "true"}
+    for key, value in settings.items():
+        first.run("git", "config", key, value)
+    tags.create("plants@v1.0.0", "HEAD", "signed\n\n{}", first.root)
+    assert "SSH SIGNATURE" in first.run("git", "cat-file", "tag", "plants@v1.0.0").stdout
+    assert tags.find("plants@v1.0.0", first.root).message == "signed\n\n{}"

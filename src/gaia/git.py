@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from gaia.errors import GaiaError
@@ -37,6 +38,37 @@ def read(revision: str, path: str, root: Path = Path()) -> bytes | None:
     """
     done = _run("cat-file", "blob", f"{commit(revision, root)}:./{path}", root=root)
     return None if done.returncode else done.stdout
+
+
+def blobs(names: Iterable[str], root: Path = Path()) -> list[bytes | None]:
+    """The content of each `<commit>:<path>`, in order; None where there is none. One call of Git, however many."""
+    asked = list(names)
+    done = _run("cat-file", "--batch", root=root, given="".join(f"{name}\n" for name in asked).encode())
+    if done.returncode:
+        git("rev-parse", "--git-dir", root=root)  # says so if this is no repository
+    found: list[bytes | None] = []
+    out, at = done.stdout, 0
+    while len(found) < len(asked):
+        end = out.index(b"\n", at)
+        head = out[at:end].split(b" ")
+        if head[-2:-1] == [b"blob"]:
+            size = int(head[-1])
+            found.append(out[end + 1 : end + 1 + size])
+            at = end + size + 2
+        else:
+            found.append(None)
+            at = end + 1 + (int(head[-1]) + 1 if head[-1].isdigit() else 0)  # a folder's content is passed over
+    return found
+
+
+def remote(root: Path = Path()) -> str | None:
+    """Where tags are shared: the remote of the current branch, or else `origin`, or else the only one there is."""
+    branch = git("branch", "--show-current", root=root).strip()
+    known = git("remote", root=root).split()
+    of_branch = _run("config", f"branch.{branch}.remote", root=root).stdout.decode().strip()
+    if of_branch in known:
+        return of_branch
+    return "origin" if "origin" in known else known[0] if len(known) == 1 else None
 
 
 def _run(*arguments: str, root: Path, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from gaia.errors import GaiaError, nearest
 from gaia.git import git
+from gaia.git import remote as git_remote
 from gaia.paths import NAME
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _NUMBER = r"(0|[1-9][0-9]{0,8})"
 _VERSION = re.compile(rf"({NAME.pattern})@v{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII)
@@ -107,6 +111,71 @@ def find(name: str, root: Path = Path()) -> Tag[Version]:
     if not there:
         raise GaiaError(f"there is no version {name}, nor another of '{wanted.line}'; `git fetch --tags` may bring it.")
     raise GaiaError(f"there is no version {name}; the newest are {', '.join(there[:-6:-1])}{nearest(name, there)}.")
+
+
+class TagTaken(GaiaError):
+    """A tag of that name exists already, here or where tags are shared."""
+
+
+def create(name: str, commit: str, message: str, root: Path = Path()) -> None:
+    """Make an annotated tag (signed, if Git is configured to sign) and push it, if this clone has a remote.
+
+    Raises TagTaken if the name is taken here or there, and GaiaError if Git can't make or push it. No tag of this call
+    is left then: what this clone has, others have.
+    """
+    if not _VERSION.fullmatch(name) and not _DEPLOYMENT.fullmatch(name):
+        raise GaiaError(f"'{name}' can name neither a version nor a deployment.")
+    ref = f"refs/tags/{name}"
+    try:
+        git("tag", "--annotate", "--cleanup=verbatim", "--file=-", name, commit, root=root, given=f"{message}\n")
+    except GaiaError as error:
+        if "already exists" in str(error) or "cannot lock ref" in str(error):
+            raise TagTaken(f"there is a tag {name} already.") from None
+        raise
+    remote = git_remote(root)
+    if remote is None:
+        return
+    itself = git("rev-parse", ref, root=root).strip()
+    try:  # DVC's hook would push data first; that is not for a tag to decide
+        git("push", "--quiet", "--no-verify", remote, ref, root=root)
+    except GaiaError as error:
+        try:
+            there = git("ls-remote", remote, ref, root=root).split()
+        except GaiaError:
+            there = []
+        if there[:1] == [itself]:  # the answer was lost on its way, the tag was not
+            return
+        git("update-ref", "-d", ref, itself, root=root)
+        if there:
+            raise TagTaken(f"there is a tag {name} at {remote} already.") from None
+        raise GaiaError(f"{name} was not made, since it can't be pushed to {remote}: {error}") from None
+
+
+def fetch(root: Path = Path()) -> None:
+    """Bring the tags that others have shared. Without a remote there are none to bring.
+
+    Raises GaiaError if the remote can't be asked, or has another tag under a name that exists here.
+    """
+    remote = git_remote(root)
+    if remote is None:
+        return
+    try:
+        git("fetch", "--no-recurse-submodules", remote, "refs/tags/*:refs/tags/*", root=root)
+    except GaiaError as error:
+        if "would clobber existing tag" in str(error):
+            raise GaiaError(
+                f"a tag here is not the one of that name at {remote}; compare them (`git ls-remote --tags {remote}`), "
+                f"and drop the one here (`git tag -d <name>`)."
+            ) from None
+        raise
+
+
+def one_at_a_time(root: Path = Path()) -> FileLock:
+    """A lock of this clone, to be held from reading the tags to creating one."""
+    from filelock import FileLock
+
+    folder = git("rev-parse", "--git-common-dir", root=root).strip()
+    return FileLock(root / folder / "gaia-tags.lock")
 
 
 _FIELDS = ("refname:strip=2", "objectname", "*objectname", "creatordate:iso-strict", "taggername", "taggeremail",
