@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gaia.errors import GaiaError
+
 
 @contextmanager
 def without_native_chatter() -> Iterator[None]:
@@ -24,6 +26,16 @@ def without_native_chatter() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Whether somebody agrees: said by `yes`, or asked on a terminal. Raises GaiaError where nobody can be asked."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise GaiaError("not a terminal, and no --yes was given; nobody can be asked, so nothing was changed.")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 console = Console(highlight=False, soft_wrap=True)
@@ -56,3 +68,17 @@ def bar(description: str, total: int, unit: str) -> Iterator[Callable[[float, st
                 progress.update(task, text=text)
 
         yield update
+
+
+@contextmanager
+def megabytes(description: str, size: int) -> Iterator[Callable[[int], object]]:
+    """A bar for `size` bytes, on a terminal: call what it gives with the number that have just passed."""
+    done = 0
+    with bar(description, max(1, round(size / 1e6)), "MB") as update:
+
+        def passed(count: int) -> None:
+            nonlocal done
+            done += count
+            update(done / 1e6, "")
+
+        yield passed

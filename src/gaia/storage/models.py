@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from gaia import paths, tags
+from gaia.console import megabytes
 from gaia.errors import GaiaError, nearest
 from gaia.git import git
 from gaia.storage import objects
-from gaia.storage.client import Progress, S3Client
+from gaia.storage.client import S3Client
 from gaia.storage.objects import Object
 
 
@@ -43,19 +43,9 @@ class ModelStorage:
         the number of objects that had to go. Each is hashed before: a damaged cache is refused, naming the file."""
         needed = self._objects(revision, line)
         lacking = {(p.needed.bucket, p.needed.key): p.needed for p in objects.problems(needed, self.client)}
-        ordered = sorted(lacking.values(), key=lambda o: o.folder)  # the listing last: where it is, its files are
-        cache = objects.cache(self.root)
-        for o in ordered:
-            if not (cache / o.key).exists():
-                raise GaiaError(f"{o.path} is not in the cache; `dvc repro` or `dvc commit` puts it there.")
-        for bad, _ in objects.damaged_here(ordered, self.root):
-            raise GaiaError(
-                f"{bad.path} is damaged in the cache ({cache / bad.key}); delete that file and `dvc repro`."
-            )
-        with _progress(f"push {line}", sum((cache / o.key).stat().st_size for o in ordered)) as passed:
-            for o in ordered:
-                self.client.upload_file(cache / o.key, o.bucket, o.key, progress=passed)
-        return len(ordered)
+        with megabytes(f"push {line}", sum(o.size or 0 for o in lacking.values() if not o.folder)) as passed:
+            objects.push(lacking.values(), self.client, self.root, passed)
+        return len(lacking)
 
     def download_model(self, version: str, folder: Path | str) -> Path:
         """A version's artifact as a folder, every file verified by its hash; cached files are not fetched again.
@@ -67,7 +57,7 @@ class ModelStorage:
             raise GaiaError(f"{folder} exists already; name a folder that doesn't, or remove it.")
         tag = tags.find(version, self.root)
         needed = self._objects(tag.commit, tag.name.line)
-        with _progress(f"fetch {version}", sum(o.size or 0 for o in needed if o.folder)) as passed:
+        with megabytes(f"fetch {version}", sum(o.size or 0 for o in needed if o.folder)) as passed:
             objects.fetch(needed, self.client, self.root, passed)
         beside = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(beside, ignore_errors=True)
@@ -187,19 +177,3 @@ class ModelStorage:
 
     def _everything(self, revision: str | None) -> Iterable[Object]:
         return objects.of_revision(revision, client=self.client, root=self.root)
-
-
-@contextmanager
-def _progress(description: str, size: int) -> Iterator[Progress]:
-    """A bar on a terminal, in MB; nothing elsewhere."""
-    from gaia.console import bar
-
-    done = 0
-    with bar(description, max(1, round(size / 1e6)), "MB") as update:
-
-        def passed(count: int) -> None:
-            nonlocal done
-            done += count
-            update(done / 1e6, "")
-
-        yield passed

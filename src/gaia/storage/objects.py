@@ -154,6 +154,33 @@ def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progr
     return sum(came is True for came in done)
 
 
+def push(needed: Iterable[Object], client: S3Client, root: Path = Path(), progress: Progress | None = None) -> None:
+    """Store objects from DVC's cache, each hashed before; a folder's listing after its files, so that where a listing
+    is, its files are.
+
+    Raises GaiaError naming a file that the cache lacks or has damaged, before anything is stored.
+    """
+    once = {(o.bucket, o.key): o for o in needed}
+    folder = cache(root)
+
+    def check(o: Object) -> None:
+        digest = _md5(folder / o.key)
+        if digest is None:
+            raise GaiaError(f"{o.path} is not in the cache; `dvc repro` or `dvc commit` puts it there.")
+        if digest != o.md5.removesuffix(".dir"):
+            raise GaiaError(f"{o.path} is damaged in the cache ({folder / o.key}); delete that file and `dvc repro`.")
+
+    def send(o: Object) -> None:
+        client.upload_file(folder / o.key, o.bucket, o.key, progress=progress)
+
+    files = [o for o in once.values() if not o.folder]
+    listings = [o for o in once.values() if o.folder]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for step, chosen in ((check, once.values()), (send, files), (send, listings)):
+            for _ in pool.map(step, chosen):
+                pass
+
+
 def key(md5: str) -> str:
     """The object's key, the same as its path in the cache: `files/md5/ab/cdef…`"""
     return f"files/md5/{md5[:2]}/{md5[2:]}"
