@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from gaia.storage import objects, remotes, server, settings
 from gaia.storage.client import S3Client
 
+pytest_plugins = ["versioned"]  # fixtures that have a file of their own
 ROOT = Path(__file__).parent.parent
 
 # A server that the environment names is the one that the storage is tested with; it is not meant for anything else.

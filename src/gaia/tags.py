@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from gaia.errors import GaiaError, nearest
 from gaia.git import git
@@ -61,6 +62,20 @@ class Tag(NamedTuple, Generic[Name]):
     tagger: str
     message: str
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The JSON object that stands under the message's first line; {} if there is none, as in a tag of others."""
+        try:
+            found = json.loads(self.message.partition("\n\n")[2])
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def message(headline: str, facts: dict[str, Any]) -> str:
+    """A tag's message: a line for people, and facts for scripts, as `Tag.facts` reads them."""
+    return f"{headline}\n\n{json.dumps(facts, ensure_ascii=False, allow_nan=False)}"
+
 
 def version(name: str) -> Version:
     """The version that `plants@v1.2.0` names; str() gives the name back. Raises GaiaError for any other spelling."""
@@ -98,6 +113,19 @@ def deployments(line: str | None = None, root: Path = Path()) -> list[Tag[Deploy
     return sorted(
         Tag(deployment(name), *rest) for name, *rest in _tags(pattern, root) if _DEPLOYMENT.fullmatch(name)
     )  # fmt: skip
+
+
+def of_line(line: str, root: Path = Path()) -> list[Tag[Version]]:
+    """The versions of a line, the lowest number first; never an empty list.
+
+    Raises GaiaError if the line is not exactly one that has versions.
+    """
+    found = versions(line, root) if NAME.fullmatch(line) else []
+    if not found:
+        known = sorted({tag.name.line for tag in versions(root=root)})
+        there = f"those of {', '.join(known)} are{nearest(line, known)}" if known else "none has been released yet"
+        raise GaiaError(f"there is no version of a line '{line}'; {there}.")
+    return found
 
 
 def find(name: str, root: Path = Path()) -> Tag[Version]:

@@ -1,0 +1,129 @@
+"""Versions: `gaia release`, `versions`, `show`, `diff`, `reproduce`, `audit`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from gaia.cli.verb import verb
+from gaia.errors import GaiaError
+
+
+def add(verbs: Any) -> None:
+    """The parsers of its verbs."""
+    release = verb(
+        verbs, "release", _release, help="make a version of what is built and committed: `gaia release plants`",
+        description="Tags the commit as the line's next version, if the tree is clean, the pipeline up to date, every "
+        "object stored, and each gate of conf/gates/ passed. The number follows from what changed.",
+    )  # fmt: skip
+    release.add_argument("line")
+    release.add_argument("--bump", choices=("patch", "minor", "major"), help="a larger step than the change is")
+    release.add_argument("--retrain", action="store_true", help="though the inputs are those of another version")
+    release.add_argument("--push", action="store_true", help="store what the storage lacks, without asking")
+    release.add_argument("--dry-run", action="store_true", help="check everything, and make nothing")
+    versions = verb(verbs, "versions", _versions, help="the versions of a line: live, accuracy, size, why this number")
+    versions.add_argument("line")
+    show = verb(verbs, "show", _show, help="everything about one version: `gaia show plants@v1.2.0`")
+    show.add_argument("version")
+    show.add_argument("--card", action="store_true", help="as a model card in Markdown")
+    diff = verb(verbs, "diff", _diff, help="what distinguishes two versions, and which answers changed")
+    diff.add_argument("old", metavar="version")
+    diff.add_argument("new", metavar="version")
+    reproduce = verb(
+        verbs, "reproduce", _reproduce, help="make a version once more from its tag, and compare",
+        description="Runs the line's pipeline in a clean checkout. Exit code 0: identical, or equal within tolerance.",
+    )  # fmt: skip
+    reproduce.add_argument("version")
+    verb(verbs, "audit", _audit, help="could every version be restored now? Exit code 1 if one couldn't")
+
+
+def _release(asked: argparse.Namespace) -> None:
+    from gaia.console import confirmed
+    from gaia.versions.card import gate_lines
+    from gaia.versions.release import GatesFailed, release
+
+    def may_push(question: str) -> bool:
+        return asked.push or (sys.stdin.isatty() and confirmed(question, False))
+
+    try:
+        made = release(
+            asked.line, bump=asked.bump, retrain=asked.retrain, dry_run=asked.dry_run, may_push=may_push
+        )  # fmt: skip
+    except GatesFailed as failed:
+        if not asked.json:
+            print("\n".join(gate_lines([gate._asdict() for gate in failed.gates])))
+        raise
+    if asked.json:
+        _print_json(made)
+        return
+    print("\n".join(gate_lines(made["gates"])))
+    number, name = made["number"], f"{made['line']}@{made['version']}"
+    print(f"{name} {'is made' if made['made'] else 'would be made'} of {made['commit'][:8]}, {number['bump']}:")
+    print("\n".join(f"  {reason}" for reason in number["why"]))
+
+
+def _versions(asked: argparse.Namespace) -> None:
+    from gaia.versions.table import table, versions
+
+    found = versions(asked.line)
+    if asked.json:
+        _print_json(found)
+        return
+    from gaia.console import console
+
+    console.print(table(found), width=None if console.is_terminal else 160)
+
+
+def _show(asked: argparse.Namespace) -> None:
+    from gaia.versions import card, record
+
+    found = card.show(record.of(asked.version))
+    if asked.json:
+        _print_json(found)
+    else:
+        print(card.card(found) if asked.card else "\n".join(card.text(found)))
+
+
+def _diff(asked: argparse.Namespace) -> None:
+    from gaia.versions import diff, record
+
+    found = diff.diff(record.of(asked.old), record.of(asked.new))
+    if asked.json:
+        _print_json(found)
+    else:
+        print("\n".join(diff.text(found)))
+
+
+def _reproduce(asked: argparse.Namespace) -> None:
+    from gaia.versions import record, reproduce
+
+    found = reproduce.reproduce(record.of(asked.version))
+    if asked.json:
+        _print_json(found)
+    else:
+        apart = f", the largest difference of a probability is {found['difference']:.2g}" if found["difference"] else ""
+        print(f"{found['version']}: {found['verdict']}{apart}")
+        if found["outputs"]:
+            print(f"  differing: {', '.join(found['outputs'])}\n  because of {found['because']}")
+    if found["verdict"] == reproduce.DIFFERENT:
+        raise GaiaError(f"{found['version']} came out differently: {found['because']}.")
+
+
+def _audit(asked: argparse.Namespace) -> None:
+    from gaia.versions.audit import audit
+
+    found = audit()
+    if asked.json:
+        _print_json([{**each._asdict(), "restorable": each.restorable} for each in found])
+    for each in found if not asked.json else ():
+        here = f"; {len(each.only_here)} only in this host's cache, `dvc push -A` stores them" if each.only_here else ""
+        lost = f": {each.problem or f'{len(each.lost)} lost, such as {each.lost[0]}'}" if not each.restorable else here
+        print(f"{each.version}  {'ok' if each.restorable else 'LOST'}, {each.objects} objects{lost}")
+    if bad := [each.version for each in found if not each.restorable]:
+        raise GaiaError(f"{len(bad)} of {len(found)} versions can't be restored now: {', '.join(bad)}.")
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False))

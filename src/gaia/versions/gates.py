@@ -1,0 +1,121 @@
+"""The gates of a release: what conf/gates/ asks for, what the artifact shows, and whether that will do."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaia import paths
+from gaia.config.schema import Gates
+from gaia.errors import GaiaError
+
+ROUNDS = 5  # in which each golden input is answered alone, to tell the time that one answer takes
+
+
+class Gate(NamedTuple):
+    """One requirement and what was found. `limit` and `found` are numbers, or texts where no number says it."""
+
+    gate: str
+    limit: Any
+    found: Any
+    passed: bool
+
+
+def judge(
+    line: str, gates: Gates, metrics: dict[str, Any], live: dict[str, Any] | None, root: Path = Path()
+) -> list[Gate]:
+    """Each gate that is asked for, judged over what the workspace holds of a line: `metrics` as metrics.json has them,
+    `live` those of the version that is live, if one is.
+
+    Raises GaiaError only for an artifact that isn't whole; a gate that isn't passed is a result.
+    """
+    return [
+        *_of_metrics(gates, metrics, live),
+        *_of_artifact(gates, root / paths.model(line)),
+        *([_leakage(root / paths.prepared(line) / "index.csv")] if gates.leakage else []),
+    ]
+
+
+def _of_metrics(gates: Gates, metrics: dict[str, Any], live: dict[str, Any] | None) -> Iterator[Gate]:
+    if gates.accuracy_low is not None:
+        yield _floor("accuracy_low", gates.accuracy_low, metrics["accuracy_low"])
+    if gates.recall is not None:
+        for label, numbers in metrics["per_class"].items():
+            yield _floor(f"recall of {label}", gates.recall, numbers["recall"])
+    if gates.drop is not None:
+        drop = None if live is None else round(live["accuracy"] - metrics["accuracy"], 6)
+        yield Gate("drop", gates.drop, drop, drop is None or drop <= gates.drop)
+
+
+def _floor(gate: str, limit: float, found: float | None) -> Gate:
+    """A number that could not be computed passes no gate."""
+    return Gate(gate, limit, found, found is not None and found >= limit)
+
+
+def _of_artifact(gates: Gates, folder: Path) -> Iterator[Gate]:
+    from gaia.runtime import artifact, golden, predictor
+
+    manifest = artifact.verify(folder)
+    kept = artifact.read_json(folder / artifact.GOLDEN)
+    model = predictor.open_model(folder, artifact.read_json(folder / artifact.CONTRACT))
+    if gates.megabytes is not None:
+        size = (sum(f["size"] for f in manifest["files"]) + (folder / artifact.MANIFEST).stat().st_size) / 1e6
+        yield Gate("megabytes", gates.megabytes, round(size, 3), size <= gates.megabytes)
+    if gates.golden:
+        try:
+            yield Gate("golden", kept["tolerance"], round(golden.replay(model, kept), 9), True)
+        except GaiaError as error:
+            yield Gate("golden", kept["tolerance"], str(error), False)
+    if gates.latency_ms is not None:
+        found = _latency(model, kept["inputs"])
+        yield Gate("latency_ms", gates.latency_ms, round(found, 2), found <= gates.latency_ms)
+
+
+def _latency(model: Any, inputs: list[Any]) -> float:
+    """Median milliseconds from an input as it is sent to its probabilities, one at a time."""
+    import base64
+
+    def answer(given: Any) -> None:
+        if isinstance(given, bytes):
+            model.probabilities(model.read_photos([(given, "golden.png")]))
+        else:
+            model.probabilities(model.read_rows([given]))
+
+    photo = model.contract["input"]["kind"] == "photo"
+    sent = [base64.b64decode(i) if photo else i for i in inputs]
+    answer(sent[0])  # the first one also loads
+    taken = []
+    for given in sent * ROUNDS:
+        start = time.perf_counter()
+        answer(given)
+        taken.append((time.perf_counter() - start) * 1000)
+    return statistics.median(taken)
+
+
+def _leakage(index: Path) -> Gate:
+    """How many items have their like (the same content, or a near-duplicate) in another split."""
+    import csv
+
+    with index.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["verdict"] == "ok"]
+    split = {row["source"]: row["split"] for row in rows}
+    first: dict[str, str] = {}
+    leaked = 0
+    for row in rows:
+        twins = [first.setdefault(row["sha256"], row["split"]), *_twins(row["reason"], split)]
+        leaked += any(twin != row["split"] for twin in twins)
+    return Gate("leakage", 0, leaked, leaked == 0)
+
+
+def _twins(reason: str, split: dict[str, str]) -> Iterator[str]:
+    """The splits of the items that a row was noted to be like (data/index.py), whatever their names hold."""
+    for note in ("same as ", "much like "):
+        for found in re.finditer(note, reason):
+            named = reason[found.end() :]
+            source = named if named in split else named.rpartition(", which is labelled ")[0]
+            if source in split:
+                yield split[source]

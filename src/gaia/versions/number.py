@@ -1,0 +1,126 @@
+"""What changed between two versions, and which number follows from it. Pure: plain facts in, reasons out.
+
+labels, input or preprocessing         -> major   who asks the model has to change, too
+data, architecture, settings           -> minor   the same questions, other answers
+code, packages, or trained once more   -> patch   the same inputs, made anew
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+from gaia.config import yaml
+from gaia.errors import GaiaError, shown
+from gaia.tags import Version
+
+Bump = Literal["patch", "minor", "major"]  # the smallest first
+BUMPS: tuple[Bump, ...] = get_args(Bump)
+
+
+class Facts(NamedTuple):
+    """What a version was made of, and for whom."""
+
+    labels: list[str]
+    input: dict[str, Any]  # of the contract: size, colour, scaling; or features with their columns and categories
+    data: str  # the hash of the raw data
+    settings: dict[str, Any]
+    code: dict[str, str]  # path -> hash
+    packages: dict[str, str]
+
+    @property
+    def made_of(self) -> tuple[Any, ...]:
+        """All that decides about the artifact's bytes."""
+        return self.data, self.settings, self.code, self.packages
+
+
+class Change(NamedTuple):
+    """How large a step is, and the reasons, the weightiest first."""
+
+    bump: Bump
+    why: list[str]
+
+
+def change(old: Facts, new: Facts) -> Change:
+    """The step from one version to another. Of several reasons the weightiest decides."""
+    reasons: dict[Bump, list[str]] = {
+        "major": [*_labels(old.labels, new.labels), *_input(old.input, new.input)],
+        "minor": [
+            *(["other data"] if old.data != new.data else []),
+            *differences(flat(old.settings), flat(new.settings)),
+        ],
+        "patch": [
+            *_some("code", sorted(k for k in {**old.code, **new.code} if old.code.get(k) != new.code.get(k))),
+            *_some("packages", differences(old.packages, new.packages)),
+        ],
+    }
+    why = [reason for bump in reversed(BUMPS) for reason in reasons[bump]]
+    bump: Bump = next((bump for bump in reversed(BUMPS) if reasons[bump]), "patch")
+    return Change(bump, why or ["trained once more from the same inputs"])
+
+
+def widened(found: Change, asked: Bump | None) -> Change:
+    """The change, or a larger step if one is asked for. Raises GaiaError if a smaller one is."""
+    if asked is None or asked == found.bump:
+        return found
+    if BUMPS.index(asked) < BUMPS.index(found.bump):
+        raise GaiaError(f"this is a {found.bump} step ({found.why[0]}); a {asked} one can't be had, a larger one can.")
+    return Change(asked, [f"asked for as {asked}", *found.why])
+
+
+def following(newest: Version, bump: Bump) -> Version:
+    """The number after `newest`."""
+    line, major, minor, patch = newest
+    if bump == "major":
+        return Version(line, major + 1, 0, 0)
+    return Version(line, major, minor + 1, 0) if bump == "minor" else Version(line, major, minor, patch + 1)
+
+
+def flat(content: Any) -> dict[str, Any]:
+    """{"trainer": {"max_epochs": 3}} -> {"trainer.max_epochs": 3}"""
+    return {yaml.dotted(keys): value for keys, value in yaml.leaves(content)}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """`key: old -> new` for each key whose value is another one, or is only on one side."""
+    found = []
+    for key in sorted({**old, **new}):
+        if key not in old:
+            found.append(f"{key}: {_plain(new[key])} is new")
+        elif key not in new:
+            found.append(f"{key}: {_plain(old[key])} is gone")
+        elif (type(old[key]), old[key]) != (type(new[key]), new[key]):
+            found.append(f"{key}: {_plain(old[key])} -> {_plain(new[key])}")
+    return found
+
+
+def _labels(old: list[str], new: list[str]) -> list[str]:
+    return [] if old == new else [f"labels: {', '.join(old)} -> {', '.join(new)}"]
+
+
+def _input(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """How the way of asking changed. A category more is no such change: who asked before may ask on as before."""
+    reasons = differences(_asked(old), _asked(new))
+    known = {f["name"]: f.get("categories", []) for f in new.get("features", [])}
+    for feature in old.get("features", []):
+        lost = [c for c in feature.get("categories", []) if c not in known.get(feature["name"], [])]
+        if lost and feature["name"] in known:
+            reasons += _some(f"{feature['name']} no longer takes", lost)
+    return [f"input: {reason}" for reason in reasons]
+
+
+def _asked(contract: dict[str, Any]) -> dict[str, Any]:
+    features = contract.get("features", [])
+    by_name = {f["name"]: {k: v for k, v in f.items() if k not in ("name", "categories")} for f in features}
+    return flat({**contract, "features": by_name})
+
+
+def _some(what: str, items: Iterable[str]) -> list[str]:
+    """One reason that names up to three items."""
+    listed = list(items)
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return [f"{what}: {', '.join(listed[:3])}{more}"] if listed else []
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) and len(value) <= 80 else shown(value)

@@ -1,0 +1,198 @@
+"""Release: a line as it is built and committed becomes a version, if all that is promised of versions holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaia import tags
+from gaia.errors import GaiaError
+from gaia.git import blobs, commit
+from gaia.tags import Tag, Version
+from gaia.versions import number, ready
+from gaia.versions.gates import Gate, judge
+from gaia.versions.live import live
+from gaia.versions.number import Bump, Facts
+from gaia.versions.record import Record
+
+ATTEMPTS = 50  # to find a free number; each failure means that somebody else has just released
+Known = list[Tag[Version]]
+
+
+class GatesFailed(GaiaError):
+    """A gate was not passed; `gates` are all that were judged."""
+
+    def __init__(self, sentence: str, gates: list[Gate]) -> None:
+        super().__init__(sentence)
+        self.gates = gates
+
+
+class Plan(NamedTuple):
+    """The number that a line would get now, and why."""
+
+    version: Version
+    bump: str
+    why: list[str]
+
+
+def release(
+    line: str,
+    *,
+    bump: Bump | None = None,
+    retrain: bool = False,
+    dry_run: bool = False,
+    may_push: Callable[[str], bool],
+    root: Path = Path(),
+) -> dict[str, Any]:
+    """Tag HEAD as the next version of a line; what the tag's message says, `commit` and `made`.
+
+    `may_push` is asked, with the question, whether objects that the storage lacks shall be stored now. `retrain` lets
+    the same inputs have another version, `bump` asks for a larger step than the change is; a `dry_run` makes nothing.
+    Raises GaiaError, naming what would mend it, if anything that a version promises does not hold.
+    """
+    ready.check_line(line, root)
+    ready.check_tree(root)
+    record = Record(line, commit("HEAD", root), root=root)
+
+    def decide(known: Known) -> Plan:
+        return plan(record, known, bump, retrain)
+
+    decide(tags.versions(line, root))  # what can be refused at once is
+    ready.check_pipeline(line, root)
+    judged = _gates(record)
+    _store(record, dry_run, may_push)
+    if dry_run:
+        tags.fetch(root)
+        planned = decide(tags.versions(line, root))
+    else:
+        planned = claim(line, record.commit, decide, lambda planned: _message(record, planned, judged), root)
+    return {**_facts(record, planned, judged), "commit": record.commit, "made": not dry_run}
+
+
+def plan(record: Record, known: Known, asked: Bump | None = None, retrain: bool = False) -> Plan:
+    """The number of a new version, given those that exist. Raises GaiaError if it would be no new version."""
+    _refuse_the_same(record, known, retrain)
+    if not known:
+        return Plan(Version(record.line, 1, 0, 0), "first", ["the first version"])
+    newest = known[-1]
+    try:
+        change = number.change(facts(Record(record.line, newest.commit, newest, record.root)), facts(record))
+    except GaiaError as error:
+        if asked != "major":
+            raise GaiaError(f"{error} `--bump major` needs no comparison.") from None
+        change = number.Change("major", [f"not compared with {newest.name.number}, which can't be read any more"])
+    bump, why = number.widened(change, asked)
+    return Plan(number.following(newest.name, bump), bump, why)
+
+
+def facts(record: Record) -> Facts:
+    """What decides about a version's number. Raises GaiaError if its contract can't be had any more."""
+    contract = record.contract
+    return Facts(
+        contract["labels"], contract["input"], record.raw.md5, record.settings, record.code, record.packages
+    )  # fmt: skip
+
+
+def claim(
+    line: str, commit: str, decide: Callable[[Known], Plan], message: Callable[[Plan], str], root: Path = Path()
+) -> Plan:
+    """Tag the commit with the number that `decide` gives, in view of all versions that anybody has made.
+
+    Whoever is first has the number; the others decide anew, which may also mean to be told that nothing is left to do.
+    """
+    for _ in range(ATTEMPTS):
+        with tags.one_at_a_time(root):
+            tags.fetch(root)
+            planned = decide(tags.versions(line, root))
+            try:
+                tags.create(str(planned.version), commit, message(planned), root)
+            except tags.TagTaken:
+                continue
+            return planned
+    raise GaiaError(f"{ATTEMPTS} times somebody else was faster with the next version of {line}; try again.")
+
+
+def _refuse_the_same(record: Record, known: Known, retrain: bool) -> None:
+    """Raise GaiaError if the commit is a version already, or one has the same bytes, or the same inputs."""
+    for tag in known:
+        if tag.commit == record.commit:
+            raise GaiaError(f"this commit is {tag.name} already; a new version needs a new commit.")
+    # a lock can only pin these bytes, or inputs, if it holds their hashes: few of many locks have to be parsed
+    locks = blobs([f"{tag.commit}:./dvc.lock" for tag in known], record.root)
+    hashes = [pinned.md5.encode() for pinned in record.inputs.values()]
+    for tag, lock in zip(known, locks, strict=True):
+        other = Record(record.line, tag.commit, tag, record.root)
+        if lock and record.artifact.md5.encode() in lock and other.artifact.md5 == record.artifact.md5:
+            raise GaiaError(f"{tag.name} has the very same bytes; there is nothing new to release.")
+        same = lock and all(md5 in lock for md5 in hashes)
+        if same and not retrain and (other.settings, other.inputs) == (record.settings, record.inputs):
+            raise GaiaError(
+                f"{tag.name} was made of the same data, settings, code and packages, and came out otherwise; "
+                f"`gaia release {record.line} --retrain` makes a version of this training nevertheless."
+            )
+
+
+def _gates(record: Record) -> list[Gate]:
+    from pydantic import ValidationError
+
+    from gaia.config.schema import Gates
+
+    try:
+        asked = Gates.model_validate(record.config.get("gates"))
+    except ValidationError:
+        raise GaiaError(f"{record}: data/config/{record.line}.yaml has no valid gates; run `dvc repro`.") from None
+    ready.check_branch(asked.branch, record.root)
+    now = live(record.line, record.root).get("prod")
+    before = Record(record.line, now.commit, now, record.root).metrics if now else None
+    judged = judge(record.line, asked, record.metrics, before, record.root)
+    if failed := [gate for gate in judged if not gate.passed]:
+        said = "\n".join(f"{record.line}: the gate {g.gate} asks for {g.limit}, found {g.found}." for g in failed)
+        raise GatesFailed(
+            f"{said}\nno version is made; build a better one, or choose other gates (conf/gates/).", judged
+        )
+    return judged
+
+
+def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> None:
+    """See to it that the storage holds every object of the version."""
+    from gaia.console import megabytes
+    from gaia.storage import objects, settings
+    from gaia.storage.client import S3Client
+
+    client = S3Client(settings.read(record.root))
+    problems = ready.missing(record, client)
+    if not problems:
+        return
+    few = ", ".join(f"{p.needed.path} ({p.reason})" for p in problems[:3])
+    said = f"the storage lacks {len(problems)} object(s) of this version: {few}{', ...' if problems[3:] else ''}"
+    if not may_push(f"{said}; `dvc push` stores them. Store them now?"):
+        raise GaiaError(f"{said}; run `dvc push`, or `gaia release {record.line} --push`.")
+    if dry_run:
+        return
+    lacking = [p.needed for p in problems]
+    with megabytes(f"{record.line}: storing", sum(o.size or 0 for o in lacking if not o.folder)) as passed:
+        objects.push(lacking, client, record.root, passed)
+    if left := ready.missing(record, client):
+        raise GaiaError(
+            f"the storage still lacks {left[0].needed.path} ({left[0].reason}); `gaia storage verify` looks closer."
+        )
+
+
+def _facts(record: Record, planned: Plan, judged: list[Gate]) -> dict[str, Any]:
+    """What the tag's message says: a verdict. What the version is made of, its commit says."""
+    numbers = {k: v for k, v in record.metrics.items() if isinstance(v, int | float)}
+    return {
+        "line": record.line,
+        "version": planned.version.number,
+        "number": {"bump": planned.bump, "why": planned.why},
+        "metrics": numbers,
+        "gates": [gate._asdict() for gate in judged],
+    }
+
+
+def _message(record: Record, planned: Plan, judged: list[Gate]) -> str:
+    m = record.metrics
+    interval = f"accuracy {m['accuracy']:.3f} ({m['accuracy_low']:.3f} - {m['accuracy_high']:.3f})"
+    headline = f"{record.line} {planned.version.number}: {interval}, {len(judged)} gates passed"
+    return tags.message(headline, _facts(record, planned, judged))
