@@ -73,7 +73,9 @@ def _versions(asked: argparse.Namespace) -> None:
         return
     from gaia.console import console
 
-    console.print(table(found), width=None if console.is_terminal else 160)
+    if not console.is_terminal:
+        console.width = 160  # a file has no edge to wrap at
+    console.print(table(found))
 
 
 def _show(asked: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from gaia.errors import GaiaError
 from gaia.storage import objects, settings
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
-from gaia.storage.objects import Object
+from gaia.storage.objects import Object, Problem
 from gaia.versions.record import Record
 
 
@@ -37,24 +37,28 @@ def audit(root: Path = Path()) -> list[Audit]:
     Raises GaiaError if the storage isn't set up.
     """
     client = S3Client(settings.read(root))
-    return [_audit(Record(tag.name.line, tag.commit, tag, root), client) for tag in tags.versions(root=root)]
+    try:
+        client.buckets()
+        answers = True
+    except Unreachable:
+        answers = False
+    return [_audit(Record(tag.name.line, tag.commit, tag, root), client, answers) for tag in tags.versions(root=root)]
 
 
-def _audit(record: Record, client: S3Client) -> Audit:
+def _audit(record: Record, client: S3Client, answers: bool) -> Audit:
     try:
         needed = objects.of_revision(record.commit, record.kept, client=client, root=record.root)
-        try:
-            lacking = {p.needed: p.reason for p in objects.problems(needed, client)}
-        except Unreachable:
-            lacking = dict.fromkeys(needed, "no storage answers")
+        problems = objects.problems(needed, client) if answers else [Problem(o, "no storage answers") for o in needed]
     except GaiaError as error:
         return Audit(str(record), 0, [], [], str(error))
     cache = objects.cache(record.root)
-    sound = {o: _sound(o, cache) for o in lacking}
-    said = {o: f"{o.path} ({reason})" for o, reason in lacking.items()}
-    return Audit(
-        str(record), len(needed), [said[o] for o in lacking if sound[o]], [said[o] for o in lacking if not sound[o]]
-    )  # fmt: skip
+    only_here, lost = {}, {}
+    for o, reason in problems:
+        # of a folder whose files have another size together, any may be the culprit
+        suspects = [other for other in needed if o.folder and other.path.startswith(f"{o.path}/")]
+        here = all(_sound(suspect, cache) for suspect in (o, *suspects))
+        (only_here if here else lost).setdefault(o.key, f"{o.path} ({reason})")
+    return Audit(str(record), len({o.key for o in needed}), [*only_here.values()], [*lost.values()])
 
 
 def _sound(o: Object, cache: Path) -> bool:

@@ -100,19 +100,16 @@ def _labels(old: list[str], new: list[str]) -> list[str]:
 
 def _input(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """How the way of asking changed. A category more is no such change: who asked before may ask on as before."""
-    reasons = differences(_asked(old), _asked(new))
-    known = {f["name"]: f.get("categories", []) for f in new.get("features", [])}
-    for feature in old.get("features", []):
-        lost = [c for c in feature.get("categories", []) if c not in known.get(feature["name"], [])]
-        if lost and feature["name"] in known:
-            reasons += _some(f"{feature['name']} no longer takes", lost)
+    before, after = ({f["name"]: f for f in side.get("features", [])} for side in (old, new))
+    reasons = differences(*(flat({**side, "features": None}) for side in (old, new)))
+    reasons += [f"{name} is new" for name in after if name not in before]
+    reasons += [f"{name} is gone" for name in before if name not in after]
+    for name in (name for name in before if name in after):
+        was, now = before[name], after[name]
+        reasons += differences(*({f"{name}.{key}": f[key] for key in ("column", "type")} for f in (was, now)))
+        lost = [c for c in was.get("categories", []) if c not in now.get("categories", [])]
+        reasons += _some(f"{name} no longer takes", lost)
     return [f"input: {reason}" for reason in reasons]
-
-
-def _asked(contract: dict[str, Any]) -> dict[str, Any]:
-    features = contract.get("features", [])
-    by_name = {f["name"]: {k: v for k, v in f.items() if k not in ("name", "categories")} for f in features}
-    return flat({**contract, "features": by_name})
 
 
 def _some(what: str, items: Iterable[str]) -> list[str]:

@@ -73,7 +73,8 @@ def missing(record: Record, client: S3Client) -> list[Problem]:
     from gaia.storage import objects
 
     needed = objects.of_revision(record.commit, record.kept, client=client, root=record.root)
-    return objects.problems(needed, client)
+    once = {(p.needed.bucket, p.needed.key): p for p in reversed(objects.problems(needed, client))}
+    return [*reversed(once.values())]  # two files with the same content are one object
 
 
 def _cause(entry: list[Any]) -> str:
