@@ -52,7 +52,8 @@ def _audit(record: Record, client: S3Client, answers: bool) -> Audit:
     except GaiaError as error:
         return Audit(str(record), 0, [], [], str(error))
     cache = objects.cache(record.root)
-    only_here, lost = {}, {}
+    only_here: dict[str, str] = {}
+    lost: dict[str, str] = {}
     for o, reason in problems:
         # of a folder whose files have another size together, any may be the culprit
         suspects = [other for other in needed if o.folder and other.path.startswith(f"{o.path}/")]
