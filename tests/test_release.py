@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import pty
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +47,7 @@ def test_a_release_is_stored_tagged_shared_and_explained(versioned: Project) -> 
     tag = tags.find("cultures@v1.2.0", versioned.root)
     assert tag.tagger == "test <test@example.org>"
     metrics = json.loads(versioned.path("data/reports/cultures/metrics.json").read_text())
-    assert tag.facts["line"], tag.facts["version"] == ("cultures", "v1.2.0")
+    assert (tag.facts["line"], tag.facts["version"]) == ("cultures", "v1.2.0")
     assert tag.facts["number"] == {"bump": "minor", "why": ["other data"]}
     assert tag.facts["metrics"] == {k: v for k, v in metrics.items() if k != "per_class"}
     gates = {gate["gate"]: gate for gate in tag.facts["gates"]}
@@ -54,6 +57,38 @@ def test_a_release_is_stored_tagged_shared_and_explained(versioned: Project) -> 
     assert tag.message.startswith(f"cultures v1.2.0: accuracy {metrics['accuracy']:.3f} (")
     assert "refs/tags/cultures@v1.2.0" in versioned.run("git", "ls-remote", "origin").stdout
     assert "this commit is cultures@v1.2.0 already" in refused(versioned)
+
+
+def on_a_terminal(project: Project, answer: str, *command: str) -> tuple[int, str]:
+    """Exit code and output of a command whose question a person answers."""
+    person, terminal = pty.openpty()
+    os.write(person, answer.encode())
+    with os.fdopen(terminal) as stdin:
+        done = subprocess.run(
+            command, cwd=project.root, env=project.environment, stdin=stdin, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    os.close(person)
+    return done.returncode, done.stdout
+
+
+def test_on_a_terminal_the_missing_push_is_offered_and_the_live_version_is_the_measure(versioned: Project) -> None:
+    versioned.run("git", "tag", "-a", "-m", "live", "cultures#prod#1", "cultures@v1.1.0^{}")
+    code, said = on_a_terminal(versioned, "n\n", "gaia", "release", "cultures")
+    assert code == 1
+    assert "Store them now? [y/N]" in said
+    assert len(tags.versions("cultures", versioned.root)) == 2
+    code, said = on_a_terminal(versioned, "y\n", "gaia", "release", "cultures")
+    assert code == 0, said
+    _, live, new = tags.versions("cultures", versioned.root)
+    (drop,) = (gate for gate in new.facts["gates"] if gate["gate"] == "drop")
+    assert drop["found"] == pytest.approx(live.facts["metrics"]["accuracy"] - new.facts["metrics"]["accuracy"])
+
+
+def test_raw_data_that_nothing_keeps_make_no_version(versioned: Project) -> None:
+    versioned.path("data/raw/own.dvc").unlink()
+    versioned.commit("the folder itself is ignored still")
+    assert "`dvc add data/raw/own`" in refused(versioned, "--push")
 
 
 def test_a_tree_that_no_commit_holds_is_refused(versioned: Project) -> None:
