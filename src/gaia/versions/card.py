@@ -140,7 +140,7 @@ def _number(value: float | None) -> str:
 
 
 def _folder(pinned: dict[str, Any]) -> str:
-    return f"{pinned['path']}, {pinned['files']} files, {pinned['size'] / 1e6:.1f} MB, md5 {pinned['md5']}"
+    return f"{pinned['path']}, {pinned['files']} files, {pinned['size'] / 1e6:.3g} MB, md5 {pinned['md5']}"
 
 
 def _training(manifest: dict[str, Any]) -> str:
