@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from gaia.storage import objects, remotes, server, settings
 from gaia.storage.client import S3Client
+from released import release
 
 pytest_plugins = ["versioned"]  # fixtures that have a file of their own
 ROOT = Path(__file__).parent.parent
@@ -260,6 +261,29 @@ def project(built: Project, tmp_path: Path) -> Project:
     """A copy of the built project, to change at will."""
     root = tmp_path / "project"
     shutil.copytree(built.root, root, symlinks=True)
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """See `released`; not to be changed. Built once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    root = shared / "released" / "project"
+    with FileLock(shared / "released.lock"):
+        if not (shared / "released" / "done").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            release(Project.empty(root))
+            (shared / "released" / "done").touch()
+    return Project(root)
+
+
+@pytest.fixture
+def released(kept: Project, tmp_path: Path) -> Project:
+    """A project of small real artifacts: three versions of `spores`, two of `cultures`, nothing live."""
+    root = tmp_path / "project"
+    shutil.copytree(kept.root, root, symlinks=True)
     return Project(root)
 
 

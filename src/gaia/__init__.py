@@ -10,4 +10,8 @@ def __getattr__(name: str) -> Any:  # `from gaia import ModelStorage`, when it i
         from gaia.storage.models import ModelStorage
 
         return ModelStorage
+    if name == "ModelVersionManager":
+        from gaia.manager import ModelVersionManager
+
+        return ModelVersionManager
     raise AttributeError(f"module 'gaia' has no attribute '{name}'")

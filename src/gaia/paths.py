@@ -48,3 +48,8 @@ def model(line: str) -> Path:
 def reports(line: str) -> Path:
     """Metrics, plots and the report."""
     return Path("data/reports") / line
+
+
+def deployments(line: str) -> Path:
+    """What is live on this host, and the versions that it can go back to."""
+    return Path("deployments") / line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gaia.cli import predict, storage, versions
+from gaia.cli import deployments, predict, storage, versions
 from gaia.errors import exit_with_a_sentence
 
 # Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> None:
     """Carry out one command line, without the program's name. Raises GaiaError with the sentence to print."""
     parser = argparse.ArgumentParser(prog="gaia", description="From YAML to an evaluated, versioned classifier.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    for module in (predict, storage, versions):
+    for module in (predict, storage, versions, deployments):
         module.add(verbs)
     asked = parser.parse_args(arguments)
     asked.run(asked)

@@ -10,6 +10,7 @@ from typing import Any
 from gaia.errors import GaiaError
 
 MANIFEST, CONTRACT, GOLDEN = "manifest.json", "contract.json", "golden.json"
+MEND = "`dvc checkout --force` restores it, or `dvc repro` makes it"  # in the workspace, where DVC puts artifacts
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -17,14 +18,14 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of the artifact; GaiaError if it is missing or damaged."""
+def read_json(path: Path, mend: str = MEND) -> Any:
+    """The content of a JSON file of the artifact; GaiaError, with what would `mend` it, if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise GaiaError(f"{path} is missing; run `dvc repro`, or `dvc checkout` to restore it.") from None
+        raise GaiaError(f"{path} is missing; {mend}.") from None
     except ValueError as error:
-        raise GaiaError(f"{path} is damaged ({error}); `dvc checkout --force` restores it.") from None
+        raise GaiaError(f"{path} is damaged ({error}); {mend}.") from None
 
 
 def sha256(path: Path) -> str:
@@ -43,19 +44,22 @@ def seal(folder: Path, facts: dict[str, Any]) -> None:
     write_json(folder / MANIFEST, facts | {"files": files})
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path, mend: str = MEND) -> dict[str, Any]:
     """The manifest, after every file that it names was found to be the one that it names, and no other is there.
 
-    Raises GaiaError naming the file that is missing, changed or unknown.
+    Raises GaiaError naming the file that is missing, changed or unknown, with what would `mend` it.
     """
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
-    named = {entry["name"]: entry for entry in manifest["files"]}
-    for name, entry in named.items():
+    manifest: dict[str, Any] = read_json(folder / MANIFEST, mend)
+    try:
+        named = {entry["name"]: (entry["size"], entry["sha256"]) for entry in manifest["files"]}
+    except (KeyError, TypeError):
+        raise GaiaError(f"{folder / MANIFEST} is damaged: it doesn't say which files there are; {mend}.") from None
+    for name, (size, digest) in named.items():
         path = folder / name
         if path.name != name or not path.is_file():
-            raise GaiaError(f"{path} is missing, though {MANIFEST} names it; `dvc checkout` restores it.")
-        if path.stat().st_size != entry["size"] or sha256(path) != entry["sha256"]:
-            raise GaiaError(f"{path} is not the file that {MANIFEST} names; `dvc checkout --force` restores it.")
+            raise GaiaError(f"{path} is missing, though {MANIFEST} names it; {mend}.")
+        if path.stat().st_size != size or sha256(path) != digest:
+            raise GaiaError(f"{path} is not the file that {MANIFEST} names; {mend}.")
     if unknown := {p.name for p in folder.iterdir()} - set(named) - {MANIFEST}:
         raise GaiaError(f"{folder / min(unknown)} is not named in {MANIFEST}; remove it.")
     return manifest

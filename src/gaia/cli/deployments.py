@@ -1,0 +1,225 @@
+"""What is live: `gaia deploy`, `rollback`, `current`, `history`, `sync`, `cleanup`, `status`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from gaia.cli.verb import verb
+from gaia.errors import GaiaError
+
+if TYPE_CHECKING:
+    from gaia.deployments.deploy import Plan
+
+
+def add(verbs: Any) -> None:
+    """The parsers of its verbs."""
+    deploy = verb(
+        verbs, "deploy", _deploy, help="make a version live: `gaia deploy plants@v1.2.0`, or plants: its newest"
+    )
+    rollback = verb(
+        verbs, "rollback", _rollback, help="go back to the version before: `gaia rollback plants --reason '...'`",
+        description="Goes back to the version that was live before, or to line@version, which was live once. Repeated, "
+        "it goes further back, and never forth again to a version that was rolled back from.",
+    )  # fmt: skip
+    current = verb(verbs, "current", _current, help="what is live, by the tags and on this host")
+    history = verb(verbs, "history", _history, help="what was live: who, when, from, to, why")
+    sync = verb(verbs, "sync", _sync, help="fetch the tags, and make this host what they say")
+    cleanup = verb(
+        verbs, "cleanup", _cleanup, help="remove old versions from this host; without --yes it only shows them",
+        description="Shows what would be removed; --yes removes it. What is live stays in any case, and so does what a "
+        "rollback would go back to. No tag goes: what was removed comes back when it is deployed.",
+    )  # fmt: skip
+    verb(verbs, "status", _status, help="do git, lock, cache, storage, disk and tags say the same?")
+    for parser in (deploy, rollback):
+        parser.add_argument("name", metavar="line[@version]")
+        parser.add_argument("--reason", default="", help="kept in the history")
+        parser.add_argument("--yes", action="store_true", help="don't ask")
+    for parser in (current, history, sync):
+        parser.add_argument("line", nargs="?" if parser is not history else None)
+    for parser in (deploy, rollback, sync):
+        parser.add_argument("--stage", default="prod", help="prod (default), staging, or another that was deployed to")
+    history.add_argument("--stage", help="of this stage alone")
+    history.add_argument(
+        "--at", metavar="TIME", help="what was live then: 2026-07-11 (at its end), or 2026-07-11T10:00"
+    )
+    sync.add_argument("--watch", type=float, metavar="SECONDS", help="repeat that often, until stopped")
+    cleanup.add_argument("line")
+    cleanup.add_argument("--keep", type=int, default=5, metavar="N", help="the newest N versions stay (5)")
+    cleanup.add_argument(
+        "--remote", action="store_true", help="the buckets and the cache, too: what no branch and no tag needs"
+    )
+    cleanup.add_argument("--yes", action="store_true", help="remove what was shown")
+
+
+def _deploy(asked: argparse.Namespace) -> None:
+    from gaia.deployments import deploy
+
+    _carry_out(deploy.deploy(asked.name, asked.stage, asked.reason), asked)
+
+
+def _rollback(asked: argparse.Namespace) -> None:
+    from gaia.deployments import deploy
+
+    if not asked.reason and not asked.yes and sys.stdin.isatty():
+        print("reason: ", end="", file=sys.stderr, flush=True)
+        asked.reason = sys.stdin.readline()
+    _carry_out(deploy.rollback(asked.name, asked.reason, asked.stage), asked)
+
+
+def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
+    """Show what changes, ask, do it, and say what came of it."""
+    from gaia.deployments import deploy
+
+    version, start = plan.version.name, time.perf_counter()
+    if plan.changes_something and not asked.yes:
+        from gaia.console import confirmed
+
+        for line in deploy.changes(plan):
+            print(line, file=sys.stderr)
+        if not confirmed(f"Make {version} live in {plan.stage}?", asked.yes):
+            raise GaiaError("not confirmed; nothing was changed.")
+        start = time.perf_counter()
+    done = deploy.carry_out(plan)
+    if asked.json:
+        print(json.dumps(done.facts(), indent=2, ensure_ascii=False))
+        return
+    tested = f"{done.tested.inputs} golden answers agree to {done.tested.difference:.1g}"
+    if not done.new:
+        here = "; this host follows now" if done.moved else "; nothing to do"
+        print(f"{version} is live in {plan.stage} already ({done.event.tag.name}){here} ({tested})")
+        return
+    before = f", {done.event.before.number} was until now" if done.event.before else ""
+    print(f"{version} is live in {plan.stage}{before} ({done.event.tag.name})")
+    print(f"tested on this host: every hash, {tested}; {time.perf_counter() - start:.1f} s")
+
+
+def _current(asked: argparse.Namespace) -> None:
+    from gaia.deployments.current import current
+
+    found = current(asked.line)
+    if asked.json:
+        print(json.dumps([each.facts() for each in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        print("nothing is live; `gaia deploy <line>` makes it so")
+    for each in found:
+        if each.event:
+            version, tag = each.event.version.name, each.event.tag
+            why = f": {each.event.reason}" if each.event.reason else ""
+            where = "here, too" if each.here and not each.problem else "not on this host" if not each.problem else ""
+            said = f"since {_day(tag.date)} by {tag.tagger.partition(' <')[0]} ({tag.name}){why}"
+            print(f"{version} is live in {each.stage} {said}{f'; {where}' if where else ''}")
+        if each.problem:
+            print(f"  {each.problem}; `{each.mend}` mends it")
+
+
+def _history(asked: argparse.Namespace) -> None:
+    from gaia import tags
+    from gaia.deployments import history, names
+
+    tags.of_line(asked.line)
+    events = history.read(asked.line)
+    if asked.stage is not None:
+        events = history.of_stage(events, names.stage(asked.stage))
+    if asked.at is not None:
+        events = list(history.at(events, history.moment(asked.at)).values())
+    if asked.json:
+        print(json.dumps([event.facts() for event in events], indent=2, ensure_ascii=False))
+        return
+    if not events:
+        print(f"nothing of {asked.line} was live {'then' if asked.at else 'yet'}")
+        return
+    rows = [("when", "stage", "version", "from", "by", "why")]
+    for event in events:
+        back = "rolled back from " if event.action == history.ROLLBACK else ""
+        before = f"{back}{event.before.number}" if event.before else "-"
+        by = event.tag.tagger.partition(" <")[0]
+        rows.append((_day(event.tag.date), event.tag.name.stage, event.version.name.number, before, by, event.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _day(date: str) -> str:
+    """A tag's date, in its own zone, to the minute."""
+    return date[:16].replace("T", " ")
+
+
+def _sync(asked: argparse.Namespace) -> None:
+    from gaia.deployments.sync import sync
+
+    if asked.watch is not None and not asked.watch > 0:
+        raise GaiaError(f"--watch is {asked.watch:g}; it should be a number of seconds above 0.")
+    first = True
+    while True:
+        try:
+            found = sync(asked.line, asked.stage)
+        except GaiaError as error:
+            if asked.watch is None or first:
+                raise
+            print(f"error: {error}", file=sys.stderr, flush=True)  # the network, perhaps; it may come back
+            found = []
+        _print_synced(found, asked.json, quiet=asked.watch is not None and not first)
+        problems = [each for each in found if each.problem]
+        if asked.watch is None:
+            if problems:
+                raise GaiaError("\n".join(f"{each.line}: {each.problem}" for each in problems))
+            return
+        for each in problems:
+            print(f"error: {each.line}: {each.problem}", file=sys.stderr, flush=True)
+        first = False
+        time.sleep(asked.watch)
+
+
+def _print_synced(found: list[Any], as_json: bool, quiet: bool) -> None:
+    """What a synchronisation did; with `quiet` only what it changed."""
+    shown = [each for each in found if each.moved or each.problem or not quiet]
+    if as_json:
+        if shown or not quiet:
+            print(json.dumps([each.facts() for each in shown], indent=2, ensure_ascii=False), flush=True)
+        return
+    for each in shown:
+        if not each.problem:
+            print(f"{each.version} is live in {each.stage}{'' if each.moved else ', as before'}", flush=True)
+    if not found and not quiet:
+        print("nothing is live, so there is nothing to follow")
+
+
+def _cleanup(asked: argparse.Namespace) -> None:
+    from gaia.deployments import cleanup
+
+    found = cleanup.cleanup(asked.line, asked.keep, asked.yes)
+    objects = cleanup.unused(asked.yes) if asked.remote else []
+    if asked.json:
+        folders = [{"folder": str(each.folder), "bytes": each.size} for each in found]
+        print(json.dumps({"removed": asked.yes, "folders": folders, "objects": objects}, indent=2))
+        return
+    for each in found:
+        print(f"{each.folder}  {each.size / 1e6:.1f} MB")
+    print("\n".join(objects), end="\n" if objects else "")
+    total = f"{len(found)} versions, {sum(each.size for each in found) / 1e6:.1f} MB"
+    total += f", and {len(objects)} objects of buckets and cache" if asked.remote else ""
+    print(f"{total} {'removed' if asked.yes else 'would be removed'}")
+    if not asked.yes and (found or objects):
+        alone = "; fetch others' branches first, since what only those need would go, too" if objects else ""
+        print(f"nothing was removed yet; repeat with --yes{alone}")
+
+
+def _status(asked: argparse.Namespace) -> None:
+    from gaia.deployments.status import status
+
+    found = status()
+    if asked.json:
+        print(json.dumps([check._asdict() for check in found], indent=2))
+    else:
+        from gaia.console import console
+
+        for check in found:
+            console.print(f"[{'red' if check.mend else 'green'}]{check.part:<8}[/]", end="")
+            console.print(check.found + (f": `{check.mend}` mends it" if check.mend else ""), markup=False)
+    if wrong := sum(bool(check.mend) for check in found):
+        raise GaiaError(f"{wrong} disagreement{'s' if wrong > 1 else ''}, named above.")

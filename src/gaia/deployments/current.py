@@ -1,0 +1,67 @@
+"""What is live: by the tags, and on this host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaia import tags
+from gaia.deployments import history, host
+from gaia.deployments.history import Event
+from gaia.deployments.names import PROD
+
+
+class Current(NamedTuple):
+    """A stage of a line: the decision that holds, the folder that is live here, and in words how they disagree, with
+    the command that mends it; no words where they agree, or where this host doesn't follow that stage."""
+
+    line: str
+    stage: str
+    event: Event | None
+    here: Path | None
+    problem: str = ""
+    mend: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """The same for scripts: line, stage, version, tag, by, at, reason, here, problem, mend."""
+        said = self.event.facts() if self.event else {}
+        wanted = {key: said.get(key) for key in ("version", "tag", "action", "by", "at", "reason")}
+        here = str(self.here) if self.here else None
+        return {"line": self.line, "stage": self.stage, **wanted, "here": here, "problem": self.problem,
+                "mend": self.mend}  # fmt: skip
+
+
+def current(line: str | None = None, root: Path = Path()) -> list[Current]:
+    """Each stage of a line, or of every line, that has something live by the tags or here.
+
+    Raises GaiaError if the tags have no such line.
+    """
+    if line is not None:
+        tags.of_line(line, root)
+    says = history.live(history.read(line, root))
+    lines = {line} if line is not None else {line for line, _ in says} | host.lines(root)
+    return [found for each in sorted(lines) for found in _stages(each, says, root)]
+
+
+def _stages(line: str, says: dict[tuple[str, str], Event], root: Path) -> list[Current]:
+    """A host follows the stages that it has a link for; one that has the line's folder and no link at all was stopped
+    at its first."""
+    here = host.live_here(line, root)
+    started = not here and line in host.lines(root)
+    found = []
+    for stage in sorted(here.keys() | {stage for of_line, stage in says if of_line == line}):
+        event, folder = says.get((line, stage)), here.get(stage)
+        problem = mend = ""
+        if not event:
+            problem = f"{host.link(line, stage, root)} is live on this host, and no tag says so"
+            mend = f"gaia deploy {line}" + _option(stage)
+        elif (folder or started) and folder != host.folder(event.version, root):
+            has = folder.name if folder else "nothing"
+            problem = f"{event.tag.name} says that {event.version.name} is live in {stage}, and this host has {has}"
+            mend = f"gaia sync {line}" + _option(stage)
+        found.append(Current(line, stage, event, folder, problem, mend))
+    return found
+
+
+def _option(stage: str) -> str:
+    return "" if stage == PROD else f" --stage {stage}"

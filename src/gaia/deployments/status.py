@@ -1,0 +1,161 @@
+"""Whether Git, lock, cache, storage, disk and tags say the same: each disagreement is named, with what mends it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaia.deployments import activation
+from gaia.deployments.current import current
+from gaia.errors import GaiaError
+from gaia.git import git
+from gaia.git import remote as git_remote
+from gaia.tags import Tag, Version
+
+OURS = re.compile(r"[a-z0-9-]+(@v|#[a-z0-9-]+#)[0-9.]+")
+
+
+class Check(NamedTuple):
+    """What was looked at, what was found, and the command that mends it; none if nothing is wrong."""
+
+    part: str  # git, lock, cache, storage, tags, disk
+    found: str
+    mend: str = ""
+
+
+def status(root: Path = Path()) -> list[Check]:
+    """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
+    a storage that was never set up is none."""
+    asked = {name: _start(command, root) for name, command in DVC.items()}
+    here = [*_part("git", _git, root), *_part("tags", _tags, root), *_part("disk", _disk, root)]
+    stored = _part("storage", _storage, root)
+    dvc = [*_dvc("lock", asked["lock"], _lock), *_dvc("cache", asked["cache"], _cache)]
+    return sorted([*here, *stored, *dvc], key=lambda check: PARTS.index(check.part))
+
+
+PARTS = ("git", "lock", "cache", "storage", "tags", "disk")
+DVC = {"lock": ("status", "--json"), "cache": ("data", "status", "--json")}
+
+
+def _part(name: str, look: Any, root: Path) -> list[Check]:
+    """What a part's own look finds; that it can't look is something found, too."""
+    try:
+        return [Check(name, *found) for found in look(root)]
+    except GaiaError as error:
+        return [Check(name, *_halves(error))]
+
+
+def _git(root: Path) -> Iterator[tuple[str, ...]]:
+    lines = git("status", "--porcelain=v2", "--branch", root=root).splitlines()
+    facts = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
+    changed = [line for line in lines if not line.startswith("# ")]
+    branch = facts["branch.head"].strip("()")
+    if any(line.startswith("u ") and line.endswith(" dvc.lock") for line in changed):
+        built = "dvc.lock data/config data/reports"  # all that a build writes into Git
+        yield "dvc.lock is in a merge conflict", f"git checkout --ours {built} && dvc repro && git add {built}"
+    elif changed:
+        yield f"{branch}, {len(changed)} files are not committed", "git commit"
+    ahead, behind = (int(count) for count in facts.get("branch.ab", "+0 -0").split())
+    if ahead:
+        yield f"{branch} has {ahead} commits that {facts['branch.upstream']} lacks", "git push"
+    if behind:
+        yield f"{facts['branch.upstream']} has {-behind} commits that {branch} lacks", "git pull"
+    if not changed and not ahead and not behind:
+        yield (f"{branch}, everything is committed",)
+
+
+def _lock(said: Any) -> tuple[str, ...]:
+    changed = ", ".join(sorted(said))
+    return (f"changed since it was built: {changed}", "dvc repro") if changed else ("everything is built",)
+
+
+def _cache(said: Any) -> tuple[str, ...]:
+    lacks = [str(path) for path in said.get("not_in_cache", [])]
+    if lacks:
+        return f"lacks {', '.join(lacks[:3])}{' ...' if lacks[3:] else ''}", "dvc fetch"
+    return ("has everything that dvc.lock names",)
+
+
+def _storage(root: Path) -> Iterator[tuple[str, ...]]:
+    from gaia.storage import objects, settings
+    from gaia.storage.client import S3Client
+
+    try:
+        at = settings.read(root)
+    except GaiaError as error:
+        yield (str(error).rstrip("."),)
+        return
+    client = S3Client(at, timeout=10, attempts=2)
+    problems = objects.problems(objects.of_revision("HEAD", client=client, root=root), client)
+    for problem in problems[:3]:
+        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", "dvc push"
+    if problems[3:]:
+        yield f"{len(problems) - 3} objects more", "dvc push"
+    if not problems:
+        yield (f"{at.endpoint} has everything that this commit names",)
+
+
+def _tags(root: Path) -> Iterator[tuple[str, ...]]:
+    ours = _ids(git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", root=root))
+    remote = git_remote(root)
+    theirs = _ids(git("ls-remote", "--tags", remote, root=root)) if remote else ours
+    for name in sorted(set(ours) - set(theirs)):
+        yield f"{name} is not at {remote}", f"git push {remote} 'refs/tags/{name}'"
+    if missing := sorted(set(theirs) - set(ours)):
+        yield f"{remote} has {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}", "git fetch --tags"
+    for name in sorted(name for name in set(ours) & set(theirs) if ours[name] != theirs[name]):
+        yield f"{name} is another one at {remote}", f"git tag -d '{name}' && git fetch --tags"
+    if ours == theirs:
+        yield (f"{len(ours)}, the same at {remote}" if remote else f"{len(ours)}, and no remote to share them",)
+
+
+def _ids(listing: str) -> dict[str, str]:
+    """The object of each tag of ours, in what for-each-ref and ls-remote print."""
+    pairs = [line.replace("refs/tags/", "").split(maxsplit=1) for line in listing.splitlines()]
+    return {name: made for made, name in pairs if OURS.fullmatch(name)}
+
+
+def _disk(root: Path) -> Iterator[tuple[str, ...]]:
+    nothing = True
+    for found in current(root=root):
+        nothing = False
+        if found.problem:
+            yield found.problem, found.mend
+        elif found.event:
+            live = f"{found.event.version.name} is live in {found.stage}"
+            yield from _whole(found.here, found.event.version, live, root) if found.here else ((f"{live}, not here",),)
+    if nothing:
+        yield ("nothing is live",)
+
+
+def _whole(folder: Path, version: Tag[Version], live: str, root: Path) -> Iterator[tuple[str, ...]]:
+    try:
+        activation.verify(folder, activation.pin(version, root), version)
+        yield (f"{live}, and here",)
+    except GaiaError as error:
+        yield _halves(error)
+
+
+def _halves(error: GaiaError) -> tuple[str, str]:
+    """What was found, and what would do."""
+    found, _, mend = str(error).rstrip(".").partition("; ")
+    return found, mend or "see above"
+
+
+def _start(command: tuple[str, ...], root: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", *command], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _dvc(part: str, asked: subprocess.Popen[str], read: Any) -> list[Check]:
+    said, complaint = asked.communicate()
+    if asked.returncode:
+        last = (complaint.strip().splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ").rstrip(".")
+        return [Check(part, f"dvc fails: {last}", f"dvc {' '.join(DVC[part][:-1])}")]
+    return [Check(part, *read(json.loads(said or "{}")))]
