@@ -1,0 +1,68 @@
+"""`git checkout` brings the whole project of a commit, models included; a merge conflict in dvc.lock has a way out."""
+
+from __future__ import annotations
+
+from conftest import Project
+from gaia import tags
+from gaia.deployments import activation
+from gaia.deployments.status import status
+
+
+def models(project: Project) -> dict[str, bytes]:
+    """Every file of the artifacts in the workspace."""
+    return {
+        str(path.relative_to(project.root)): path.read_bytes() for path in project.path("data/models").glob("*/*")
+    }  # fmt: skip
+
+
+def test_a_checkout_of_a_version_brings_its_models_and_leaves_nothing_to_do(released: Project) -> None:
+    newest = models(released)
+    for name in ("spores@v1.0.0", "spores@v1.1.0", "spores@v1.0.0"):
+        released.run("git", "checkout", "--quiet", name)
+        version = tags.find(name, released.root)
+        pinned = activation.pin(version, released.root)
+        activation.verify(released.path("data/models/spores"), pinned, version)
+        assert models(released) != newest
+        assert released.repro() == set()
+    released.run("git", "checkout", "--quiet", "main")
+    assert models(released) == newest
+    assert released.repro() == set()
+    assert released.run("git", "status", "--porcelain").stdout == ""
+
+
+def build(project: Project, line: str, **settings: int) -> dict[str, bytes]:
+    """Build a line with other settings and commit it; the models then."""
+    project.edit("params.yaml", lambda params: params["lines"][line].update(settings))
+    project.repro()
+    project.commit(f"{line}: {settings}")
+    return models(project)
+
+
+def test_branches_that_changed_two_lines_merge_by_themselves_and_nothing_runs_again(released: Project) -> None:
+    released.run("git", "checkout", "--quiet", "-b", "theirs")
+    theirs = build(released, "cultures", turn=20)
+    released.run("git", "checkout", "--quiet", "main")
+    ours = build(released, "spores", turn=21)
+    released.run("git", "merge", "--quiet", "theirs")
+    assert not {stage for stage in released.repro() if stage.startswith("evaluate")}
+    assert released.run("git", "status", "--porcelain").stdout == ""
+    for file, content in models(released).items():
+        assert content == (ours if "/spores/" in file else theirs)[file]
+
+
+def test_branches_that_changed_one_line_end_with_one_side_and_a_repro(released: Project) -> None:
+    """The settings merge by themselves; what was built of each alone does not, since nobody has built both yet."""
+    released.run("git", "checkout", "--quiet", "-b", "theirs")
+    build(released, "spores", depth=3)
+    released.run("git", "checkout", "--quiet", "main")
+    build(released, "spores", turn=21)
+    conflict = released.run("git", "merge", "theirs", ok=False).stdout
+    assert "Merge conflict in dvc.lock" in conflict
+    assert "Merge conflict in params.yaml" not in conflict
+    (found,) = (check for check in status(released.root) if check.part == "git")
+    assert found.found == "dvc.lock is in a merge conflict"
+    for command in found.mend.split(" && "):
+        released.run("bash", "-ec", command)
+    released.run("git", "commit", "--quiet", "--no-edit")
+    assert released.path("data/config/spores.yaml").read_text() == "{turn: 21, depth: 3}\n"
+    assert [check for check in status(released.root) if check.mend] == []
