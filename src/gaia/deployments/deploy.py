@@ -112,7 +112,8 @@ def carry_out(plan: Plan, root: Path = Path()) -> Done:
         made = _record(plan, root)
         events = history.read(line, root)
         moved = follow(events, line, plan.stage, tested.folder, new, root)
-    return Done(history.live(events)[line, plan.stage], tested, made, moved)
+    ours = (event for event in reversed(events) if event.version.name == plan.version.name)
+    return Done(next(event for event in ours if event.tag.name.stage == plan.stage), tested, made, moved)
 
 
 def follow(events: list[Event], line: str, stage: str, folder: Path, new: Path, root: Path = Path()) -> bool:
