@@ -44,6 +44,8 @@ lint: setup   ## style, types, and no key in a tracked file
 bench: setup   ## measure speed and quality against plain peers; writes benchmarks/*.json
 	python benchmarks/run.py
 	python benchmarks/storage.py
+	python benchmarks/tags.py
+	python benchmarks/rollback.py
 
 lock: setup   ## resolve the dependencies anew, for all platforms
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --extra dev \
