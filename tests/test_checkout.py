@@ -42,7 +42,7 @@ def test_branches_that_changed_two_lines_merge_by_themselves_and_nothing_runs_ag
     released.run("git", "checkout", "--quiet", "-b", "theirs")
     theirs = build(released, "cultures", turn=20)
     released.run("git", "checkout", "--quiet", "main")
-    ours = build(released, "spores", turn=21)
+    ours = build(released, "spores", turn=9)  # Git may overlook an edit as long and as fast as the last
     released.run("git", "merge", "--quiet", "theirs")
     assert not {stage for stage in released.repro() if stage.startswith("evaluate")}
     assert released.run("git", "status", "--porcelain").stdout == ""
@@ -55,7 +55,7 @@ def test_branches_that_changed_one_line_end_with_one_side_and_a_repro(released: 
     released.run("git", "checkout", "--quiet", "-b", "theirs")
     build(released, "spores", depth=3)
     released.run("git", "checkout", "--quiet", "main")
-    build(released, "spores", turn=21)
+    build(released, "spores", turn=9)  # Git may overlook an edit as long and as fast as the last
     conflict = released.run("git", "merge", "theirs", ok=False).stdout
     assert "Merge conflict in dvc.lock" in conflict
     assert "Merge conflict in params.yaml" not in conflict
@@ -64,5 +64,5 @@ def test_branches_that_changed_one_line_end_with_one_side_and_a_repro(released: 
     for command in found.mend.split(" && "):
         released.run("bash", "-ec", command)
     released.run("git", "commit", "--quiet", "--no-edit")
-    assert released.path("data/config/spores.yaml").read_text() == "{turn: 21, depth: 3}\n"
+    assert released.path("data/config/spores.yaml").read_text() == "{turn: 9, depth: 3}\n"
     assert [check for check in status(released.root) if check.mend] == []
