@@ -241,21 +241,30 @@ def merge(into: dict, values: dict) -> None:
             into[key] = value
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with all three lines built and committed; not to be changed. Built once for all workers."""
-    shared = tmp_path_factory.getbasetemp()
+def once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The project that `make` makes in an empty folder of its own: once, however many workers ask for it."""
+    shared = folders.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
-    root = shared / "built" / "project"
-    with FileLock(shared / "built.lock"):
-        if not (shared / "built" / "done").exists():
-            shutil.rmtree(root, ignore_errors=True)
-            project = checkout(root)
-            project.repro()
-            project.commit("built")
-            (shared / "built" / "done").touch()
-    return Project(root)
+    folder = shared / name
+    with FileLock(shared / f"{name}.lock"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder / "project")
+            (folder / "done").touch()
+    return folder / "project"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with all three lines built and committed; not to be changed."""
+
+    def make(root: Path) -> None:
+        project = checkout(root)
+        project.repro()
+        project.commit("built")
+
+    return Project(once(tmp_path_factory, "built", make))
 
 
 @pytest.fixture(scope="session")
@@ -277,17 +286,8 @@ def project(built: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """See `released`; not to be changed. Built once for all workers."""
-    shared = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent
-    root = shared / "released" / "project"
-    with FileLock(shared / "released.lock"):
-        if not (shared / "released" / "done").exists():
-            shutil.rmtree(root, ignore_errors=True)
-            release(Project.empty(root))
-            (shared / "released" / "done").touch()
-    return Project(root)
+    """See `released`; not to be changed."""
+    return Project(once(tmp_path_factory, "released", lambda root: release(Project.empty(root))))
 
 
 @pytest.fixture

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from conftest import Project, Store, checkout, merge
+from conftest import Project, Store, checkout, merge, once
 
 GATES = {"use": "default", "accuracy_low": 0.5, "recall": 0.1, "latency_ms": 1000}
 
 
 @pytest.fixture(scope="session")
 def chronicle(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
-    """See `versioned`; not to be changed. Made once for all workers."""
-    shared = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent
-    folder = shared / "chronicle"
-    with FileLock(shared / "chronicle.lock"):
-        if not (folder / "done").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _make(folder / "project", store)
-            (folder / "done").touch()
-    return folder
+    """See `versioned`; not to be changed."""
+    return once(tmp_path_factory, "chronicle", lambda root: _make(root, store)).parent
 
 
 @pytest.fixture
