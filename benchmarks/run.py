@@ -26,6 +26,7 @@ from gaia.demo import bags, plants, write_photos
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT.parent / "shared" / "photos"
+DRAWN = {256: 1200, 1024: 400, 4032: 100}  # longer side in px (the last: a telephone's) -> photos
 EPOCHS = 4  # measured; the first is left out of the median, since it compiles
 DEFAULT_EPOCHS = 12  # over which preparing is spread
 console = Console(stderr=True)
@@ -34,7 +35,7 @@ console = Console(stderr=True)
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found: dict[str, Any] = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
-        for side in (256, 1024):
+        for side in DRAWN:
             for line, framework, drawn in (("plants", "pytorch", plants), ("bags", "keras", bags)):
                 found[f"throughput {line} {side} px"] = throughput(
                     Path(folder) / f"{line}{side}", line, framework, drawn, side
@@ -51,15 +52,12 @@ def throughput(work: Path, line: str, framework: str, drawn: Any, side: int) -> 
     """Photos a second over whole epochs, decoding and validation included, ours and the plain loop's."""
     console.print(f"throughput of {line}, photos of {side} px")
     raw = work / "data/raw/photos"
-    write_photos(raw, drawn.draw, drawn.LABELS, 400, 256, 1, 0.0)
+    write_photos(raw, drawn.draw, drawn.LABELS, DRAWN[side], 256, 1, 0.0)
     if side != 256:
         for photo in raw.rglob("*.jpg"):
             Image.open(photo).resize((side, side * 3 // 4), Image.Resampling.BICUBIC).save(photo, quality=88)
     trainer = {"use": "default", "max_epochs": EPOCHS, "patience": None}
-    project(
-        work,
-        {"raw": "photos", "framework": framework, "data": "photos", "model": MODELS[framework], "trainer": trainer},
-    )
+    project(work, {"raw": "photos", "framework": framework, "data": "photos", "trainer": trainer} | MODELS[framework])
     ours_command = [sys.executable, str(ROOT / "benchmarks/gaia_line.py"), "line"]
     python(work, "-m", "gaia.stages.compose", "line")
     python(work, "-m", "gaia.stages.prepare", "line")
@@ -84,7 +82,7 @@ def throughput(work: Path, line: str, framework: str, drawn: Any, side: int) -> 
             epoch = statistics.median(times["epochs"][1:]) + times["prepare"] / DEFAULT_EPOCHS
             speeds[name].append(times["photos"] / epoch)
     ours, theirs = statistics.median(speeds["gaia"]), statistics.median(speeds["plain"])
-    return {"gaia": round(ours, 1), "plain": round(theirs, 1), "ratio": round(ours / theirs, 2)}
+    return {"photos": DRAWN[side], "gaia": round(ours, 1), "plain": round(theirs, 1), "ratio": round(ours / theirs, 2)}
 
 
 def accuracy(work: Path) -> dict[str, Any]:
@@ -133,7 +131,10 @@ def seconds(times: int, *command: str) -> float:
     return statistics.median(found)
 
 
-MODELS = {"pytorch": "resnet18", "keras": "efficientnet_b0"}
+MODELS = {
+    "pytorch": {"model": "resnet18", "optimizer": "adamw"},
+    "keras": {"model": "efficientnet_b0", "optimizer": "adam"},
+}
 
 
 def project(work: Path, line: dict[str, Any]) -> None:
@@ -149,7 +150,7 @@ def python(work: Path, *arguments: str) -> None:
 def page(found: dict[str, Any]) -> str:
     """The results as Markdown."""
     rows = [
-        f"| {name.removeprefix('throughput ')} | {f['gaia']:.0f} | {f['plain']:.0f} | {f['ratio']:.2f} |"
+        f"| {name.removeprefix('throughput ')}, {f['photos']} | {f['gaia']:.0f} | {f['plain']:.0f} | {f['ratio']:.2f} |"
         for name, f in found.items()
         if name.startswith("throughput")
     ]
@@ -167,7 +168,7 @@ Training throughput, photos a second over whole epochs, decoding and validation 
 {DEFAULT_EPOCHS}th for each epoch. The plain peers are `plain_pytorch.py` (ImageFolder, DataLoader with two workers) and
 `plain_keras.py` (image_dataset_from_directory, fit): same model, 64 px, batches of 32, same cores, same photos.
 
-| line, longer side of the photos | Gaia | plain | ratio |
+| line, longer side of the photos, their number | Gaia | plain | ratio |
 |---|---:|---:|---:|
 {chr(10).join(rows)}
 

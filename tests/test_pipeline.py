@@ -76,7 +76,7 @@ def test_an_added_photo_re_runs_its_line_and_moves_no_other_photo(project: Proje
 
 
 def test_the_code_of_one_framework_re_runs_its_lines_only(project: Project) -> None:
-    module = project.path("src/gaia/frameworks/keras.py")
+    module = project.path("src/gaia/frameworks/keras/layers.py")
     module.write_text(module.read_text() + "\n# a change\n")
     ran = project.repro()
     assert "train@bags" in ran

@@ -41,20 +41,22 @@ def _key(project: Project) -> str:
 
 def test_a_version_that_its_code_did_not_make_is_found_out(versioned: Project) -> None:
     versioned.run("git", "checkout", "--quiet", "cultures@v1.1.0")
-    versioned.replace("src/gaia/frameworks/catboost.py", '"random_seed": config.seed', '"random_seed": config.seed + 1')
+    versioned.replace(
+        "src/gaia/frameworks/catboost/__init__.py", '"random_seed": config.seed', '"random_seed": config.seed + 1'
+    )
     versioned.commit("code that the lock knows nothing of")
     versioned.run("git", "tag", "-a", "-m", "by hand", "cultures@v1.1.1")
     done = versioned.run("gaia", "reproduce", "cultures@v1.1.1", ok=False)
     assert done.returncode == 1
     assert "cultures@v1.1.1: different" in done.stdout
-    assert "code: src/gaia/frameworks/catboost.py is not what the version was made with" in done.stdout
+    assert "code: src/gaia/frameworks/catboost is not what the version was made with" in done.stdout
 
 
 # what a lock says otherwise -> the input that is named for it; the first in this order, if there are several
 SPOILED = {
     "- path: data/raw/own": "raw data: data/raw/own",
     "depth: 3": "config: model.depth: 4 -> 3",
-    "- path: src/gaia/frameworks/catboost.py": "code: src/gaia/frameworks/catboost.py",
+    "- path: src/gaia/frameworks/catboost": "code: src/gaia/frameworks/catboost",
     "- path: requirements.lock": "packages: requirements.lock",
     "- path: data/models/cultures": "",
 }

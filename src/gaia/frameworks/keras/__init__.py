@@ -31,8 +31,14 @@ from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
+from gaia.frameworks.keras.layers import rebuilt
 from gaia.onnx_graph import stable_bytes
 from gaia.training import Fit, History, Show
+
+# Going back through a network, two chains run at once (of the weights and of what flows through): half the processors
+# for each. TensorFlow's own setting, all for every operation, took a quarter longer a step on two processors.
+tf.config.threading.set_inter_op_parallelism_threads(2)
+tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
 
 UNIT = "epochs"
 PACKAGES = ("keras", "tensorflow")  # whose versions the manifest names
@@ -106,54 +112,13 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
             f"set weights: null to train from scratch."
         ) from None
-    base = _rebuilt(base, from_scratch=model.weights is None)
+    base = rebuilt(base, from_scratch=model.weights is None)
     photos = keras.Input((size, size, 3), dtype="uint8", name="photos")
     preprocess = sys.modules[constructor.__module__].preprocess_input
     features = base(preprocess(keras.ops.cast(photos, "float32")))
     features = keras.layers.Dropout(0.2)(features)
     scores = keras.layers.Dense(classes, dtype="float32")(features)
     return keras.Model(photos, keras.layers.Softmax(dtype="float32", name="probabilities")(scores))
-
-
-def _rebuilt(base: keras.Model, from_scratch: bool) -> keras.Model:
-    """The same model of layers that export and train well: Rescaling for Normalization (exported, its constants would
-    become inputs), and batch normalisation in one operation."""
-
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        settings = layer.get_config()
-        if isinstance(layer, keras.layers.Normalization):
-            mean, variance = (np.asarray(values).reshape(-1) for values in (layer.mean, layer.variance))
-            scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
-            return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)
-        if isinstance(layer, keras.layers.BatchNormalization):
-            if from_scratch:  # 0.99 would need thousands of batches before validation sees what training sees
-                settings["momentum"] = 0.9
-            return BatchNormalization.from_config(settings)
-        return layer.__class__.from_config(settings)
-
-    copy = keras.models.clone_model(base, clone_function=clone)
-    for layer in base.layers:
-        if layer.weights and not isinstance(layer, keras.layers.Normalization):
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
-    return copy
-
-
-class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """Keras's layer, with TensorFlow's one operation for what Keras computes in eight passes over the photos.
-
-    The name is Keras's too, so that the weights' file fits its own application.
-    """
-
-    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
-        """Normalise over the batch in training; as Keras does otherwise, and in other precision than float32."""
-        if not (training and self.trainable and self.scale and self.center and self.compute_dtype == "float32"):
-            return super().call(inputs, training=training, mask=mask)
-        normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs, scale=self.gamma.value, offset=self.beta.value, mean=[], variance=[], epsilon=self.epsilon
-        )
-        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + now * (1 - self.momentum))
-        return normal
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
