@@ -139,7 +139,6 @@ def test_the_three_lines_compose_and_the_optimizer_follows_the_framework() -> No
 def test_small_photos_bring_their_own_augmentation_and_trainer_unless_the_line_chooses_others() -> None:
     only("plants")
     param("plants.data", "small_photos")
-    param("plants.trainer", None)
     plants = compose_lines()["plants"]
     assert isinstance(plants, PhotoLine)
     assert (plants.data.image_size, plants.augmentation.erase, plants.trainer.patience) == (80, 0.25, None)

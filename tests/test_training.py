@@ -21,7 +21,7 @@ from test_pipeline import outputs
 
 TRAINER = {
     "max_epochs": 10, "patience": 3, "class_weights": None, "device": "cpu", "batch_size": 8, "schedule": "cosine",
-    "warmup_epochs": 2, "label_smoothing": 0.0, "average": None, "precision": "float32",
+    "warmup_epochs": 2, "label_smoothing": 0.0, "average": None, "keep": "best", "precision": "float32",
 }  # fmt: skip
 
 
@@ -100,6 +100,13 @@ def test_training_stops_patience_epochs_after_the_best_and_not_before(losses: li
         assert len(losses) - training.best_epoch(history(losses)) < 3
     else:
         assert ran == 30 or ran - training.best_epoch(history(losses[:ran])) == 3
+
+
+def test_the_best_epoch_is_kept_or_the_last_as_the_trainer_says() -> None:
+    losses = [0.9, 0.4, 0.6]
+    for keep, epoch in (("best", 2), ("last", 3)):
+        trainer = NeuralTrainer.model_validate(TRAINER | {"keep": keep})
+        assert training.kept_epoch(history(losses), trainer) == epoch
 
 
 @given(st.floats(0, 10), st.sampled_from(["cosine", "constant"]), st.integers(0, 12))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import queue
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,16 +31,21 @@ class Batch(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A finished training: the network with its best epoch's weights, and how it came about."""
+    """A finished training: the network with the kept epoch's weights, and how it came about."""
 
     network: Any
     history: History
-    best_epoch: int
+    kept_epoch: int
 
 
 def best_epoch(history: History) -> int:
     """The epoch (from 1) with the lowest validation loss; the first of equals."""
     return 1 + min(range(len(history)), key=lambda i: history[i]["validation_loss"])
+
+
+def kept_epoch(history: History, trainer: NeuralTrainer) -> int:
+    """The epoch (from 1) whose weights the artifact holds, if training ended now."""
+    return best_epoch(history) if trainer.keep == "best" else len(history)
 
 
 def is_over(history: History, trainer: NeuralTrainer) -> bool:
@@ -155,8 +159,3 @@ def find_checkpoint(folder: Path) -> Path | None:
     """The last finished epoch of an interrupted training, if there is one for these very inputs."""
     path = folder / "epoch"
     return path if path.exists() else None
-
-
-def drop_checkpoints(folder: Path) -> None:
-    """Forget a finished training's state."""
-    shutil.rmtree(folder, ignore_errors=True)

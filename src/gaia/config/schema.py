@@ -118,6 +118,7 @@ class NeuralTrainer(Trainer):
     warmup_epochs: Annotated[int, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
     average: Annotated[float, Field(gt=0, lt=1)] | None
+    keep: Literal["best", "last"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
 

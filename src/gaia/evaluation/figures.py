@@ -74,7 +74,7 @@ def learning(history: pd.DataFrame, best_epoch: int, quantity: str, alt: str) ->
             axes.axvline(best_epoch, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
             axes.plot(
                 epochs[best], present["validation"][best], "o", color=BLUE, markersize=7,
-                markeredgecolor=PAPER, markeredgewidth=1.5, label=f"best, epoch {best_epoch}",
+                markeredgecolor=PAPER, markeredgewidth=1.5, label=f"in the artifact, epoch {best_epoch}",
             )  # fmt: skip
         axes.set(xlabel="epoch", ylabel=quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -51,14 +51,14 @@ def train(line: str) -> None:
         file = framework.export(fitted, data, out)
         _compare(framework, fitted, data, out, file)
         pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
-        best = fitted.history[fitted.best_epoch - 1]
+        kept = fitted.history[fitted.kept_epoch - 1]
         facts = {
             "architecture": config.model.target,
             "classes": len(data.labels),
-            "best_epoch": fitted.best_epoch,
+            "best_epoch": fitted.kept_epoch,
             "total_epochs": len(fitted.history),
             "optimizer": config.optimizer.target if config.optimizer else None,
-            **{key: best[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
+            **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
             "model": file,
             "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
             "packages": {name: version(name) for name in framework.PACKAGES},
@@ -88,7 +88,9 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
 def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> str:
     """Names the inputs of a training, so that a checkpoint of other settings, data or code is never resumed."""
     sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
-    parts = [yaml.dump(sections), *(inspect.getsource(module) for module in (framework, training, augmentation))]
+    modules = [Path(inspect.getfile(module)) for module in (framework, training, augmentation)]
+    code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
+    parts = [yaml.dump(sections), *(file.read_text(encoding="utf-8") for file in code)]
     parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -45,7 +45,8 @@ PACKAGES = ("keras", "tensorflow")  # whose versions the manifest names
 
 
 def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
-    """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the best epoch.
+    """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the epoch
+    that `trainer.keep` names.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
     missing, the weights can't be downloaded, or the loss is no number.
@@ -68,8 +69,8 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             _batches(config, data, epochs.history),
             initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0, shuffle=False,
         )  # fmt: skip
-    network.set_weights(epochs.best)
-    return Fit(network, epochs.history, training.best_epoch(epochs.history))
+    network.set_weights(epochs.kept)
+    return Fit(network, epochs.history, training.kept_epoch(epochs.history, trainer))
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:
@@ -122,13 +123,13 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keras calls an object, so this is one: learning rate, validation, best epoch, checkpoint, early stop."""
+    """Keras calls an object, so this is one: learning rate, validation, kept epoch, checkpoint, early stop."""
 
     def __init__(self, config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> None:
         super().__init__()
         self.config, self.data, self.checkpoint, self.show = config, data, checkpoint, show
         self.history: History = []
-        self.best: list[NDArray[Any]] = []
+        self.kept: list[NDArray[Any]] = []
         self.average: list[tf.Variable] = []
         self.batches = training.batches_an_epoch(data, config.trainer)
         self.rate = 0.0
@@ -145,7 +146,7 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
                 variable.assign(state.get_tensor(f"state_{i}"))
             for i, variable in enumerate(self.average):
                 variable.assign(state.get_tensor(f"average_{i}"))
-            self.best = [state.get_tensor(f"best_{i}") for i in range(len(network.weights))]
+            self.kept = [state.get_tensor(f"kept_{i}") for i in range(len(network.weights))]
             self.history += json.loads(state.metadata()["history"])
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -172,8 +173,8 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
                 f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
                 f"{self.config.optimizer.lr:g}) or set trainer.precision: float32."
             )
-        if training.best_epoch(self.history) == epoch + 1:
-            self.best = self.model.get_weights()
+        if training.kept_epoch(self.history, self.config.trainer) == epoch + 1:
+            self.kept = self.model.get_weights()
         self.model.set_weights(reached)
         training.save_checkpoint(self.checkpoint, self._write)
         self.show(epoch + 1, row)
@@ -190,7 +191,7 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
                 tf.raw_ops.ResourceApplyGradientDescent(var=average.handle, alpha=1 - kept, delta=average - value)
 
     def _write(self, path: Path) -> None:
-        kept = {"state": _state(self.model), "average": self.average, "best": self.best}
+        kept = {"state": _state(self.model), "average": self.average, "kept": self.kept}
         arrays = {f"{name}_{i}": np.asarray(v) for name, values in kept.items() for i, v in enumerate(values)}
         save_file(arrays, path, metadata={"history": json.dumps(self.history)})
 

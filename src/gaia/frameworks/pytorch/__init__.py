@@ -36,7 +36,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
-    """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the best epoch.
+    """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the epoch
+    that `trainer.keep` names.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
     missing, the weights can't be downloaded, or the loss is no number.
@@ -51,14 +52,14 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
     average = AveragedModel(network, avg_fn=partial(_follow, trainer), use_buffers=True)
     history: History = []
-    best: dict[str, torch.Tensor] = {}
+    kept: dict[str, torch.Tensor] = {}
     if found := training.find_checkpoint(checkpoint):
         state = torch.load(found, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         average.load_state_dict(state["average"])
-        history, best = state["history"], state["best"]
+        history, kept = state["history"], state["kept"]
     batches = training.batches_an_epoch(data, trainer)
     while not training.is_over(history, trainer):
         epoch = len(history)
@@ -93,16 +94,16 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
                 f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
                 f"{config.optimizer.lr:g}) or set trainer.precision: float32."
             )
-        if training.best_epoch(history) == epoch + 1:
-            best = {k: v.clone() for k, v in average.module.state_dict().items()}
+        if training.kept_epoch(history, trainer) == epoch + 1:
+            kept = {k: v.clone() for k, v in average.module.state_dict().items()}
         state = {
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
-            "average": average.state_dict(), "history": history, "best": best,
+            "average": average.state_dict(), "history": history, "kept": kept,
         }  # fmt: skip
         training.save_checkpoint(checkpoint, partial(torch.save, state))
         show(epoch + 1, history[-1])
-    network.load_state_dict(best)
-    return Fit(network.cpu().eval(), history, training.best_epoch(history))
+    network.load_state_dict(kept)
+    return Fit(network.cpu().eval(), history, training.kept_epoch(history, trainer))
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:

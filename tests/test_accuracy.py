@@ -1,0 +1,29 @@
+"""What ships for small photo sets learns from few real photos, without pretrained weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import Project
+
+SEEDS = (20261123, 1, 2)  # of splits and training: one test set of fifty photos says little
+
+
+@pytest.mark.slow
+def test_three_hundred_real_photos_are_enough_for_nine_right_answers_in_ten(project: Project, photos: Path) -> None:
+    shutil.copytree(photos, project.path("data/raw/photos"))
+    project.run("dvc", "add", "data/raw/photos")
+    right, n = 0.0, 0
+    for seed in SEEDS:
+        chosen = {"raw": "photos", "data": "small_photos", "model": "resnet18", "seed": seed}
+        line = {"bucket": "plants-images", "framework": "pytorch"} | chosen
+        project.edit("params.yaml", lambda params, line=line: params["lines"].update(plants=line))
+        project.repro("evaluate@plants")
+        metrics = json.loads(project.path("data/reports/plants/metrics.json").read_text())
+        right, n = right + metrics["accuracy"] * metrics["n"], n + metrics["n"]
+    assert n > 120
+    assert right / n >= 0.9, right / n
