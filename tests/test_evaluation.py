@@ -327,7 +327,7 @@ def test_the_report_says_the_answer_and_how_sure_it_is() -> None:
         "3f3f3f3f3f3f…",
         "unreadable (2)",
         "epochs: 5",
-        "best, epoch 3",
+        "in the artifact, epoch 3",
     ):
         assert said in page
 
