@@ -36,7 +36,7 @@ from gaia.onnx_graph import stable_bytes
 from gaia.training import Fit, History, Show
 
 # Going back through a network, two chains run at once (of the weights and of what flows through): half the processors
-# for each. TensorFlow's own setting, all for every operation, took a quarter longer a step on two processors.
+# for each. TensorFlow's own setting, all for every operation, took a tenth longer a step on two.
 tf.config.threading.set_inter_op_parallelism_threads(2)
 tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
 
