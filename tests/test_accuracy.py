@@ -9,14 +9,11 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from conftest import Project
 
 SEEDS = (20261123, 1, 2)  # of splits and training: one test set of fifty photos says little
 
 
-@pytest.mark.slow
 def test_three_hundred_real_photos_are_enough_for_four_right_answers_in_five(project: Project, photos: Path) -> None:
     shutil.copytree(photos, project.path("data/raw/photos"))
     project.run("dvc", "add", "data/raw/photos")
