@@ -11,6 +11,7 @@ from pathlib import Path
 
 from conftest import Project
 
+LINE = {"raw": "photos", "bucket": "plants-images", "framework": "pytorch", "data": "small_photos", "model": "resnet18"}
 SEEDS = (20261123, 1, 2)  # of splits and training: one test set of fifty photos says little
 
 
@@ -19,9 +20,7 @@ def test_three_hundred_real_photos_are_enough_for_four_right_answers_in_five(pro
     project.run("dvc", "add", "data/raw/photos")
     right, n = 0.0, 0
     for seed in SEEDS:
-        chosen = {"raw": "photos", "data": "small_photos", "model": "resnet18", "seed": seed}
-        line = {"bucket": "plants-images", "framework": "pytorch"} | chosen
-        project.edit("params.yaml", lambda params, line=line: params["lines"].update(plants=line))
+        project.edit("params.yaml", lambda params, seed=seed: params["lines"].update(plants=LINE | {"seed": seed}))
         project.repro("evaluate@plants")
         metrics = json.loads(project.path("data/reports/plants/metrics.json").read_text())
         right, n = right + metrics["accuracy"] * metrics["n"], n + metrics["n"]
