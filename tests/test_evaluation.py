@@ -280,7 +280,7 @@ def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes:
                 "validation_accuracy": 0.9,
             }
         ),
-        "best_epoch": 3,
+        "kept_epoch": 3,
         "truth": truth,
         "predicted": predicted,
         "probabilities": p,

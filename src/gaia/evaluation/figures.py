@@ -53,8 +53,8 @@ TICKS = np.linspace(0, 1, 5)
 SQUARE = (3.3, 3.1)  # of the plots whose axes both go from 0 to 1; the width has labels to hold
 
 
-def learning(history: pd.DataFrame, best_epoch: int, quantity: str, alt: str) -> Markup:
-    """`quantity` ("loss" or "accuracy") of the train and validation set by epoch, the best epoch marked.
+def learning(history: pd.DataFrame, kept_epoch: int, quantity: str, alt: str) -> Markup:
+    """`quantity` ("loss" or "accuracy") of the train and validation set by epoch, the epoch in the artifact marked.
 
     A column that is absent or empty is not drawn; with neither column the figure is empty text.
     """
@@ -69,12 +69,12 @@ def learning(history: pd.DataFrame, best_epoch: int, quantity: str, alt: str) ->
             colour, line = names[name]
             marker = "o" if len(history) == 1 else ""  # one point makes no line
             axes.plot(epochs, values, color=colour, linestyle=line, marker=marker, markersize=5, label=name)
-        best = epochs == best_epoch
-        if best.any() and "validation" in present:
-            axes.axvline(best_epoch, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        kept = epochs == kept_epoch
+        if kept.any() and "validation" in present:
+            axes.axvline(kept_epoch, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
             axes.plot(
-                epochs[best], present["validation"][best], "o", color=BLUE, markersize=7,
-                markeredgecolor=PAPER, markeredgewidth=1.5, label=f"in the artifact, epoch {best_epoch}",
+                epochs[kept], present["validation"][kept], "o", color=BLUE, markersize=7,
+                markeredgecolor=PAPER, markeredgewidth=1.5, label=f"in the artifact, epoch {kept_epoch}",
             )  # fmt: skip
         axes.set(xlabel="epoch", ylabel=quantity)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

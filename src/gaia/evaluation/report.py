@@ -21,7 +21,7 @@ def render(report: dict[str, Any]) -> str:
     """The page as HTML that needs nothing else: no script, no network, no other file.
 
     `report` has: line, question (or None), labels, positive (a label), threshold, metrics (those of
-    `metrics.score` and artifact_bytes), history (DataFrame by epoch), best_epoch, truth and predicted
+    `metrics.score` and artifact_bytes), history (DataFrame by epoch), kept_epoch, truth and predicted
     (int [n]), probabilities ([n, k]), importance (DataFrame), mean_photo (uint8 [h, w, 3], or None for a
     table), mistakes_png (bytes), data (counts: DataFrame of label, split, n; quarantined: DataFrame of
     reason, n), config (YAML), and files (name, size, sha256). The same report gives the same bytes.
@@ -84,11 +84,11 @@ def _or(labels: list[str]) -> str:
 def _figures(report: dict[str, Any]) -> dict[str, str]:
     labels, positive = report["labels"], report["labels"].index(report["positive"])
     truth, predicted, probabilities = report["truth"], report["predicted"], report["probabilities"]
-    best = report["best_epoch"]
+    kept = report["kept_epoch"]
     drawn = dict.fromkeys(("roc", "precision_recall", "importance"), "")  # empty where it cannot be drawn
     for name in ("loss", "accuracy"):
-        alt = f"Line chart of the {name} by epoch; best epoch {best}."
-        drawn[name] = figures.learning(report["history"], best, name, alt)
+        alt = f"Line chart of the {name} by epoch; epoch {kept} is in the artifact."
+        drawn[name] = figures.learning(report["history"], kept, name, alt)
     drawn["calibration"] = figures.calibration(
         curves.calibration(truth, probabilities, labels), "Reliability diagram: accuracy against confidence."
     )

@@ -103,7 +103,7 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
             "threshold": model.contract["threshold"],
             "metrics": metrics,
             "history": history,
-            "best_epoch": manifest["best_epoch"],
+            "kept_epoch": manifest["best_epoch"],
             "truth": truth,
             "predicted": predicted,
             "probabilities": probabilities,

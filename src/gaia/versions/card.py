@@ -146,7 +146,7 @@ def _folder(pinned: dict[str, Any]) -> str:
 def _training(manifest: dict[str, Any]) -> str:
     optimizer = f" with {manifest['optimizer']}" if manifest.get("optimizer") else ""
     return (
-        f"{manifest['architecture']}{optimizer}; best epoch {manifest['best_epoch']} of {manifest['total_epochs']}, "
+        f"{manifest['architecture']}{optimizer}; kept epoch {manifest['best_epoch']} of {manifest['total_epochs']}, "
         f"validation loss {manifest['validation_loss']:.4g}, accuracy {manifest['validation_accuracy']:.3f}"
     )
 
