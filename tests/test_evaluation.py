@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gaia.evaluation import curves, metrics, mistakes
-from gaia.evaluation.importance import importance
+from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.report import decimal, percent, render, size
 
 TWO = ["dandelion", "grass"]
@@ -201,7 +201,7 @@ def test_importance_finds_the_part_of_the_photo_that_decides() -> None:
     assert len(got) == 16 and got["feature"][0] == "row 2, column 4"
 
 
-def test_importance_is_repeatable_and_asks_for_no_more_items_than_allowed() -> None:
+def test_importance_is_repeatable_and_predicts_once_for_each_feature() -> None:
     rows, truth, predict = table_case()
     asked = []
 
@@ -209,10 +209,17 @@ def test_importance_is_repeatable_and_asks_for_no_more_items_than_allowed() -> N
         asked.append(len(some))
         return predict(some)
 
-    first = importance(counting, rows, truth, seed=3, most=50)
-    pd.testing.assert_frame_equal(first, importance(predict, rows, truth, seed=3, most=50))
-    assert asked == [50] * 4  # once as they are, then once for each column
-    assert importance(predict, rows, truth, seed=4, most=50)["importance"][0] != first["importance"][0]
+    first = importance(counting, rows, truth, seed=3)
+    pd.testing.assert_frame_equal(first, importance(predict, rows, truth, seed=3))
+    assert asked == [300] * 4  # once as they are, then once for each column
+    assert importance(predict, rows, truth, seed=4)["importance"][0] != first["importance"][0]
+
+
+def test_a_sample_holds_different_items_in_order_and_no_more_than_there_are() -> None:
+    few, all_ = sample(300, 50, seed=3), sample(20, 50, seed=3)
+    assert len(few) == 50 and (np.diff(few) > 0).all() and few.max() < 300
+    assert all_.tolist() == list(range(20))
+    assert few.tolist() != sample(300, 50, seed=4).tolist()
 
 
 # --- mistakes ---

@@ -61,6 +61,19 @@ def test_another_threshold_is_evaluated_and_shipped_without_training(project: Pr
     assert outputs(project)["data/training/plants"] == before["data/training/plants"]
 
 
+def test_limits_of_photos_ship_and_are_reported_though_nothing_else_changes(project: Project) -> None:
+    before = outputs(project)
+    limits = {"max_megapixels": 50.0, "min_side": 36}  # the shorter side of photos as they come, not of the network's
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"data": limits}}}))
+    assert project.repro() - COMPOSE == {"prepare@plants", "evaluate@plants"}
+    contract = json.loads(project.path("data/models/plants/contract.json").read_text())
+    assert contract["input"]["size"] < 36
+    assert {key: contract["input"][key] for key in limits} == limits
+    assert "max_megapixels: 50.0" in project.path("data/reports/plants/report.html").read_text()
+    assert outputs(project)["data/prepared/plants"] == before["data/prepared/plants"]
+    project.run("gaia", "predict", "plants", str(next(project.path("data/raw/demo_plants").rglob("*.jpg"))))
+
+
 def test_an_added_photo_re_runs_its_line_and_moves_no_other_photo(project: Project) -> None:
     read = lambda: project.path("data/prepared/plants/index.csv").read_text().splitlines()  # noqa: E731
     before = read()

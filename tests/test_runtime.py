@@ -145,6 +145,18 @@ def test_an_empty_number_counts_as_not_measured(built: Project) -> None:
     assert json.loads(built.run("gaia", "predict", "cultures", *pairs, "--json").stdout)[0]["answer"]
 
 
+def test_what_is_neither_a_table_nor_one_row_is_refused(built: Project) -> None:
+    for asked, sentence in (
+        (["nowhere.csv"], "nowhere.csv is no file; a table line takes one CSV or Parquet file"),
+        ([*ROW, "co2=1"], "co2 is given twice"),
+        (["data/models/plants/model.onnx"], "is not utf-8"),
+    ):
+        done = built.run("gaia", "predict", "cultures", *asked, ok=False)
+        assert done.returncode == 1
+        assert done.stdout.count("\n") == 1
+        assert sentence in done.stdout
+
+
 def test_a_bad_photo_is_named_and_the_others_are_answered(built: Project, tmp_path: Path) -> None:
     good = next(built.path("data/raw/demo_plants").rglob("*.jpg"))
     (tmp_path / "empty.jpg").touch()

@@ -174,14 +174,64 @@ def test_a_category_that_no_training_row_has_is_quarantined_since_a_model_refuse
     assert set(data.features[0]["categories"]) == train
 
 
+def served(data: index.Dataset, **how: str) -> Predictor:
+    """A predictor that gives the inputs back as it read them."""
+    asked = {"kind": "table", "features": data.features, "separator": ",", "decimal": ".", "encoding": "utf-8"} | how
+    return Predictor({"line": "line", "labels": data.labels, "input": asked}, lambda rows: rows)
+
+
 def test_an_unknown_category_is_refused_at_prediction_with_what_is_known(raw: Path) -> None:
-    features = prepared(raw, rows()).features
-    contract = {"line": "line", "labels": ["no", "yes"], "input": {"kind": "table", "features": features}}
-    predictor = Predictor(contract, lambda rows: rows)
+    predictor = served(prepared(raw, rows()))
     with pytest.raises(GaiaError, match="row 2: kind is 'z', which training never saw; known are x, y"):
         predictor.read_rows([{"kind": "x", "days": 1, "co2": 2}, {"kind": "z", "days": 1, "co2": 2}])
     with pytest.raises(GaiaError, match="row 1: days is 'four', which is no number"):
         predictor.read_rows([{"kind": "x", "days": "four", "co2": 2}])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_prediction_reads_a_table_as_training_did(tmp_path: Path, suffix: str) -> None:
+    how = {"separator": ";", "decimal": ",", "encoding": "cp1252"}
+    lines = [row.replace("x", "pêche") for row in rows(separator=";", decimal=",")]
+    raw = tmp_path / f"table{suffix}"
+    if suffix == ".csv":
+        content = "\n".join([HEADER.replace(",", " ; "), *lines]).encode("cp1252")
+        data = prepared(raw, content, **how)
+    else:
+        cells = [row.split(";") for row in lines]
+        frame = pd.DataFrame(cells, columns=HEADER.split(",")).astype({"days": int})
+        frame["co2"] = frame["co2"].str.replace(",", ".").astype(float)
+        frame.to_parquet(raw)
+        data = prepared(raw, **how)
+    predictor = served(data, **how)
+    frame, places = predictor.read_table(raw)
+    pd.testing.assert_frame_equal(frame, data.inputs.astype({"days": float}))
+    assert places == data.table["source"].tolist()
+    first = {"kind": "pêche", "days": "0", "co2": "400,0"}
+    pd.testing.assert_frame_equal(predictor.read_rows([first]), frame.head(1))
+    pd.testing.assert_frame_equal(predictor.read_rows([first | {"days": 0, "co2": 400.0}]), frame.head(1))
+    with pytest.raises(GaiaError, match=r"row 1: co2 is '400.5', which is no number \(the decimal mark is ','\)"):
+        predictor.read_rows([first | {"co2": "400.5"}])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("kind,days,co2\nx,1,2\nx,4,5,900\n", "asked.csv:3 has 4 cells, the header 3; mend or remove it"),
+        ("kind,days,co2\nx,4\n", "asked.csv:2 has 2 cells, the header 3"),
+        ("kind,days,co2,days\nx,4,5,6\n", "asked.csv has the column 'days' twice"),
+        ("kind,days\nx,4\n", "asked.csv has no column 'co2'; its columns are kind, days"),
+        ('kind,days,co2\nx,1,2\n"x,4,5\nx,1,2\n', "asked.csv can't be read as CSV from line 3 on"),
+        ("kind,days,co2\nx,1,2\nx,four,2\n", "asked.csv:3: days is 'four', which is no number"),
+        ("kind,days,co2\n", "asked.csv holds no row"),
+        ("", "asked.csv is empty"),
+    ],
+)
+def test_a_table_that_would_need_a_guess_is_refused_at_prediction(raw: Path, content: str, sentence: str) -> None:
+    predictor = served(prepared(raw, rows()))
+    asked = raw.with_name("asked.csv")
+    asked.write_text(content)
+    with pytest.raises(GaiaError, match=sentence):
+        predictor.read_table(asked)
 
 
 def test_a_class_that_only_ragged_rows_name_is_none(raw: Path) -> None:

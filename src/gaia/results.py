@@ -15,7 +15,7 @@ def results() -> list[dict[str, Any]]:
     """For each line of params.yaml that was built: its test metrics, seconds by stage (where it was built here), the
     artifact's bytes and the report's path. Raises GaiaError if params.yaml can't be read."""
     found = []
-    for line in yaml.read(paths.PARAMS).get("lines", {}):
+    for line in yaml.read(paths.PARAMS).get("lines") or {}:
         report = paths.reports(line)
         if not (report / "metrics.json").exists():
             continue

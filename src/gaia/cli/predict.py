@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ def add(verbs: Any) -> None:
     predict = verb(
         verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.json),
         help="answer with a line's artifact: `gaia predict plants photo.jpg`",
-        description="Inputs: photos (plants, bags); a CSV file, or one row as name=value ... (cultures).",
+        description="Inputs: photos (plants, bags); a CSV or Parquet file, or one row as name=value ... (cultures).",
     )  # fmt: skip
     predict.add_argument("line")
     predict.add_argument("inputs", nargs="+", metavar="input")
@@ -56,8 +55,8 @@ def _predict(line: str, inputs: list[str], as_json: bool) -> None:
             else:
                 answers += _answers(model, read, [name])
     else:
-        rows, names = _rows(inputs)
-        answers = _answers(model, model.read_rows(rows), names)
+        read, names = _read_table(model, inputs)
+        answers = _answers(model, read, names)
     _print_answers(answers, as_json)
     if problems:
         raise GaiaError("\n".join(problems))
@@ -75,20 +74,20 @@ def _answers(model: Any, read: Any, names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(inputs: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows of a CSV file with a header, or the one row that name=value pairs make."""
-    if all("=" in pair for pair in inputs):
-        return [dict(pair.split("=", 1) for pair in inputs)], ["row"]
-    if len(inputs) > 1:
-        raise GaiaError("a table line takes one CSV file, or one row as name=value name=value ...")
-    try:
-        with open(inputs[0], encoding="utf-8-sig", newline="") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    except OSError as error:
-        raise GaiaError(f"{inputs[0]}: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise GaiaError(f"{inputs[0]} is not UTF-8; save it as UTF-8.") from None
-    return rows, [f"{inputs[0]}:{number + 2}" for number in range(len(rows))]
+def _read_table(model: Any, inputs: list[str]) -> tuple[Any, list[str]]:
+    """The rows of a table's file, or the one row that name=value pairs make; and what each is called."""
+    if len(inputs) == 1 and Path(inputs[0]).is_file():
+        return model.read_table(Path(inputs[0]))
+    pairs = [pair.partition("=")[::2] for pair in inputs]
+    if not all("=" in pair for pair in inputs):
+        raise GaiaError(
+            f"{next(name for name in inputs if '=' not in name)} is no file; a table line takes one CSV or Parquet "
+            f"file, or one row as name=value name=value ..."
+        )
+    for name, _ in pairs:
+        if [other for other, _ in pairs].count(name) > 1:
+            raise GaiaError(f"{name} is given twice; give each feature one value.")
+    return model.read_rows([dict(pairs)]), ["row"]
 
 
 def _print_answers(answers: list[dict[str, Any]], as_json: bool) -> None:

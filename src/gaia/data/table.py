@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +14,10 @@ from numpy.typing import NDArray
 from gaia import tables
 from gaia.config.schema import Table
 from gaia.data import index as indexes
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError
+from gaia.tables import Rows
 
 SUFFIXES = (".csv", ".parquet")
-
-
-class _Rows(NamedTuple):
-    """The cells that matter, as text without spaces around."""
-
-    columns: dict[str, list[str]]
-    sources: list[str]
-    reasons: list[str]  # why a row can't be used, or ''
 
 
 def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None, out: Path) -> None:
@@ -37,12 +28,13 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     index.check).
     """
     file = _file(line, raw)
-    csv_file = file.suffix.lower() != ".parquet"
-    rows = _read_csv(line, file, config) if csv_file else _read_parquet(line, file, config)
-    if not rows.sources:
-        raise GaiaError(f"{line}: {file} holds no row; give it a header and rows.")
-    decimal = config.decimal if csv_file else "."
-    numbers = {name: _numbers(rows, column, decimal) for name, column in config.numbers.items()}
+    wanted = [*config.categories.values(), *config.numbers.values(), config.label]
+    same = dict(zip(wanted, wanted, strict=True))
+    rows = tables.read(line, file, same, config.separator, config.decimal, config.encoding)
+    for i, reason in enumerate(rows.reasons):
+        if reason:  # whatever stands there
+            rows.columns[config.label][i] = ""
+    numbers = {name: _numbers(rows, column) for name, column in config.numbers.items()}
     for column in (*config.categories.values(), config.label):
         _note(rows, column, "{column} is empty", [not cell for cell in rows.columns[column]])
     labels = [indexes.printable(label) for label in rows.columns[config.label]]
@@ -86,99 +78,24 @@ def _file(line: str, raw: Path) -> Path:
     )
 
 
-def _read_parquet(line: str, file: Path, config: Table) -> _Rows:
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(file) as parquet:
-            columns = list(_positions(line, file, config, parquet.schema_arrow.names))
-            typed = parquet.read(columns)
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise GaiaError(f"{line}: {file} can't be read as Parquet: {str(error).splitlines()[0]}.") from None
-    # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
-    texts = {c: ["" if cell is None else str(cell).strip() for cell in typed[c].to_pylist()] for c in columns}
-    for column in (*config.categories.values(), config.label):
-        if pyarrow.types.is_floating(typed.schema.field(column).type):
-            texts[column] = ["" if text == "nan" else text for text in texts[column]]
-    return _Rows(texts, [f"{file.name}:{i + 1}" for i in range(len(typed))], [""] * len(typed))
-
-
-def _read_csv(line: str, file: Path, config: Table) -> _Rows:
-    encoding = "utf-8-sig" if config.encoding.lower() in ("utf-8", "utf8") else config.encoding
-    begin = 1
-    try:
-        content = file.read_bytes()
-        # strict: a quote that never closes would make one row of all that follow
-        reader = csv.reader(
-            io.StringIO(content.decode(encoding), newline=""),
-            delimiter=config.separator, skipinitialspace=True, strict=True,
-        )  # fmt: skip
-        body = []
-        for cells in reader:
-            if len(cells) > 1 or (cells and cells[0].strip()):
-                body.append((begin, cells))
-            begin = reader.line_num + 1
-    except OSError as error:
-        raise GaiaError(f"{line}: {file} can't be opened: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        likely = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "cp1252"
-        raise GaiaError(
-            f"{line}: {file} is not {config.encoding} (line {number}); set data.encoding, for example to {likely}."
-        ) from None
-    except csv.Error as error:
-        raise GaiaError(
-            f"{line}: {file} can't be read as CSV from line {begin} on: {error}; mind the quotes."
-        ) from None
-    except (LookupError, UnicodeError, TypeError, ValueError) as error:
-        raise GaiaError(f"{line}: {file} can't be read as CSV: {error}.") from None
-    if not body:
-        raise GaiaError(f"{line}: {file} is empty; give it a header and rows.")
-    header = [name.strip() for name in body.pop(0)[1]]
-    width = len(header)
-    columns = {
-        column: [cells[at].strip() if at < len(cells) else "" for _, cells in body]
-        for column, at in _positions(line, file, config, header).items()
-    }
-    rows = _Rows(columns, [f"{file.name}:{number}" for number, _ in body], [""] * len(body))
-    for i, (_, cells) in enumerate(body):
-        if len(cells) != width:
-            rows.reasons[i] = f"has {len(cells)} cells: the header {width}"
-            columns[config.label][i] = ""  # whatever stands there
-    return rows
-
-
-def _positions(line: str, file: Path, config: Table, header: list[str]) -> dict[str, int]:
-    """Where the columns that the configuration names stand. Raises GaiaError for one that is missing or twofold."""
-    for column in (columns := [*config.categories.values(), *config.numbers.values(), config.label]):
-        if column not in header:
-            raise GaiaError(
-                f"{line}: {file} has no column '{column}'; its columns are "
-                f"{', '.join(header)}{nearest(column, header)}."
-            )
-        if header.count(column) > 1:
-            raise GaiaError(f"{line}: {file} has the column '{column}' twice; rename one.")
-    return {column: header.index(column) for column in columns}
-
-
-def _numbers(rows: _Rows, column: str, decimal: str) -> NDArray[np.float64]:
+def _numbers(rows: Rows, column: str) -> NDArray[np.float64]:
     """The column as float64 (NaN where empty); what isn't a number gets a reason."""
     cells = rows.columns[column]
-    values, wrong = tables.numbers(cells, decimal)
-    other = [w and tables.looks_like_other_decimal(cell, decimal) for cell, w in zip(cells, wrong, strict=True)]
+    values, wrong = tables.numbers(cells, rows.decimal)
+    other = [w and tables.looks_like_other_decimal(cell, rows.decimal) for cell, w in zip(cells, wrong, strict=True)]
     _note(rows, column, "{column} is not a number: '{cell}', data.decimal?", other)
     _note(rows, column, "{column} is not a number: '{cell}'", wrong)
     return values
 
 
-def _note(rows: _Rows, column: str, reason: str, where: Iterable[bool | np.bool_]) -> None:
+def _note(rows: Rows, column: str, reason: str, where: Iterable[bool | np.bool_]) -> None:
     """Give a reason to the rows that have none yet."""
     for i, found in enumerate(where):
         if found and not rows.reasons[i]:
             rows.reasons[i] = indexes.printable(reason.format(column=column, cell=rows.columns[column][i][:40]))
 
 
-def _contents(rows: _Rows, config: Table, numbers: dict[str, NDArray[np.float64]]) -> list[str]:
+def _contents(rows: Rows, config: Table, numbers: dict[str, NDArray[np.float64]]) -> list[str]:
     """Each row's features as one text, the same for 1, 1.0 and 1e0, and for any order of columns."""
     parts = {column: rows.columns[column] for column in config.categories.values()}
     for name, column in config.numbers.items():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia.evaluation.metrics import Array, log_loss
 
@@ -12,29 +13,30 @@ GRID = 4  # a photo's features are the cells of a 4 x 4 grid
 Inputs = pd.DataFrame | Array
 
 
+def sample(n: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Positions of at most `most` of `n` items in their order, drawn with `seed`: enough to see what matters."""
+    return np.sort(np.random.default_rng(seed).choice(n, size=min(most, n), replace=False))
+
+
 def importance(
     predict: Callable[[Inputs], Array],
     inputs: Inputs,
     truth: Array,
     seed: int,
-    most: int = 200,
     repeats: int = 1,
 ) -> pd.DataFrame:
     """Permutation importance (Breiman 2001; Fisher et al. 2019): the increase in log loss per feature.
 
     `predict` takes inputs like those given and returns probabilities [n, k]. `inputs` is a DataFrame, whose
     columns are the features, or photos uint8 [n, h, w, 3], whose features are the cells "row 1, column 1"
-    to "row 4, column 4". At most `most` items are used, a subset drawn with `seed`; each feature is shuffled
-    `repeats` times and the increases averaged. The same arguments give the same table.
+    to "row 4, column 4". Each feature is shuffled `repeats` times, in orders drawn with `seed`, and the increases
+    averaged. The same arguments give the same table.
     Returns columns `feature` and `importance`, the most important first; below 0 means noise.
     Raises ValueError on empty input or when inputs and truth differ in length.
     """
     if len(truth) == 0 or len(inputs) != len(truth):
         raise ValueError(f"Importance needs as many inputs ({len(inputs)}) as true classes ({len(truth)}), at least 1.")
     random = np.random.default_rng(seed)
-    chosen = np.sort(random.choice(len(truth), size=min(most, len(truth)), replace=False))
-    inputs = inputs.iloc[chosen].reset_index(drop=True) if isinstance(inputs, pd.DataFrame) else inputs[chosen]
-    truth = truth[chosen]
     # every feature is shuffled in the same ways, so that they differ by what they say and not by luck
     orders = [random.permutation(len(truth)) for _ in range(repeats)]
     base = log_loss(truth, predict(inputs))

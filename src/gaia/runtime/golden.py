@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from gaia import images
 from gaia.errors import GaiaError
 from gaia.runtime.predictor import Predictor
 
@@ -25,17 +27,23 @@ def record(predictor: Predictor, inputs: Any) -> dict[str, Any]:
     return {"tolerance": TOLERANCE, "inputs": kept, "probabilities": [[round(float(p), 6) for p in a] for a in answers]}
 
 
+def read(predictor: Predictor, kept: list[Any]) -> Any:
+    """Kept inputs, read as users' inputs are: what `Predictor.probabilities` takes."""
+    asked = predictor.contract["input"]
+    if asked["kind"] != "photo":
+        return predictor.read_rows(kept)
+    # already of the model's size: the limits are those of photos as they come
+    limits = {"size": asked["size"], "framing": asked["framing"], "max_megapixels": math.inf, "min_side": 1}
+    return np.stack([images.read(base64.b64decode(png), "golden.png", **limits)[0] for png in kept])
+
+
 def replay(predictor: Predictor, golden: dict[str, Any]) -> float:
     """The largest difference between the answers given now and those sealed, through the whole reading of inputs.
 
     Raises GaiaError if it is over the tolerance.
     """
-    if predictor.contract["input"]["kind"] == "photo":
-        inputs: Any = predictor.read_photos((base64.b64decode(png), "golden.png") for png in golden["inputs"])
-    else:
-        inputs = predictor.read_rows(golden["inputs"])
     expected = np.asarray(golden["probabilities"])
-    difference = float(np.abs(predictor.probabilities(inputs) - expected).max())
+    difference = float(np.abs(predictor.probabilities(read(predictor, golden["inputs"])) - expected).max())
     if not difference <= golden["tolerance"]:
         raise GaiaError(
             f"{predictor.contract['line']}: the golden answers differ by {difference:.2g}, allowed is "

@@ -59,42 +59,63 @@ class Predictor:
     def read_rows(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
         """Rows as mappings from a feature's name, or its column in the training table, to a value -> a frame.
 
-        An empty number counts as not measured; keys that are no features are left out. Raises GaiaError for a missing
-        feature, text in a number, or a category that training never saw: an answer to those would be a guess.
+        Text is read as in training, with its decimal mark; an empty number counts as not measured; keys that are no
+        features are left out. Raises GaiaError for a missing feature, text in a number, or a category that training
+        never saw: an answer to those would be a guess.
         """
-        import pandas as pd
-
-        from gaia import tables
-
-        features = self._input("table")["features"]
-        names = {key: f["name"] for f in features for key in (f["column"], f["name"])}
-        renamed = []
+        asked = self._input("table")
+        names, decimal = _names(asked), asked["decimal"]
+        columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
         for number, row in enumerate(rows, start=1):
-            renamed.append({names[k]: "" if v is None else str(v).strip() for k, v in row.items() if k in names})
-            for feature in features:
-                if feature["name"] not in renamed[-1]:
+            known = {names[key]: _text(value, decimal) for key, value in row.items() if key in names}
+            for feature in asked["features"]:
+                if feature["name"] not in known:
                     raise GaiaError(
                         f"row {number} lacks '{feature['name']}' (in training the column '{feature['column']}')"
                         f"{nearest(feature['name'], row)}."
                     )
-        frame = pd.DataFrame(renamed, columns=[f["name"] for f in features], dtype=object)
-        for feature in features:
-            texts = frame[feature["name"]].astype(str)
+                columns[feature["name"]].append(known[feature["name"]])
+        return self._frame(columns, [f"row {number + 1}" for number in range(len(rows))], decimal)
+
+    def read_table(self, file: Path) -> tuple[pd.DataFrame, list[str]]:
+        """A CSV or Parquet file, read as the training table was -> a frame, and where each row stands in the file.
+
+        Raises GaiaError as `read_rows` does, and for a file, header or row that can't be read without a guess.
+        """
+        from gaia import tables
+
+        asked = self._input("table")
+        how = {key: asked[key] for key in ("separator", "decimal", "encoding")}
+        rows = tables.read(self.contract["line"], file, _names(asked), **how)
+        for place, reason in zip(rows.sources, rows.reasons, strict=True):
+            if reason:
+                raise GaiaError(f"{place} {reason.replace(': ', ', ')}; mend or remove it.")
+        return self._frame(rows.columns, rows.sources, rows.decimal), rows.sources
+
+    def _frame(self, columns: dict[str, list[str]], places: list[str], decimal: str) -> pd.DataFrame:
+        import pandas as pd
+
+        from gaia import tables
+
+        frame = {}
+        for feature in self._input("table")["features"]:
+            name, texts = feature["name"], columns[feature["name"]]
             if feature["type"] == "number":
-                values, wrong = tables.numbers(texts)
+                frame[name], wrong = tables.numbers(texts, decimal)
                 if wrong.any():
                     at = int(np.argmax(wrong))
-                    raise GaiaError(f"row {at + 1}: {feature['name']} is '{texts[at]}', which is no number.")
-                frame[feature["name"]] = values
+                    mark = f" (the decimal mark is '{decimal}')" * tables.looks_like_other_decimal(texts[at], decimal)
+                    raise GaiaError(f"{places[at]}: {name} is '{texts[at]}', which is no number{mark}.")
             else:
-                for number, value in enumerate(texts, start=1):
-                    if value not in feature["categories"]:
-                        known = feature["categories"]
+                known = feature["categories"]
+                for place, text in zip(places, texts, strict=True):
+                    if text not in known:
                         raise GaiaError(
-                            f"row {number}: {feature['name']} is '{value}', which training never saw; known are "
-                            f"{', '.join(known[:20])}{nearest(value, known)}."
+                            f"{place}: {name} is '{text}', which training never saw; known are "
+                            f"{', '.join(known[:20])}{nearest(text, known)}."
                         )
-        return frame
+                frame[name] = np.array(texts, dtype=object)
+        return pd.DataFrame(frame)
 
     def _input(self, kind: str) -> dict[str, Any]:
         asked: dict[str, Any] = self.contract["input"]
@@ -120,6 +141,18 @@ def open_model(folder: Path, contract: dict[str, Any]) -> Predictor:
     """A predictor over the model file that the contract names, unverified: for sealing a new artifact."""
     model = folder / contract["model"]
     return Predictor(contract, _onnx(model) if model.suffix == ".onnx" else _catboost(model, contract))
+
+
+def _names(asked: dict[str, Any]) -> dict[str, str]:
+    """By which words a feature may be called: its name, or its column in the training table -> its name."""
+    return {word: feature["name"] for feature in asked["features"] for word in (feature["column"], feature["name"])}
+
+
+def _text(value: Any, decimal: str) -> str:
+    """A value as it would stand in a cell of the training table."""
+    if isinstance(value, float):
+        return repr(float(value)).replace(".", decimal)
+    return "" if value is None else str(value).strip()
 
 
 def _onnx(model: Path) -> Callable[[Any], Probabilities]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia import paths
 from gaia.config import yaml
@@ -16,9 +17,10 @@ from gaia.config.compose import dump, load
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.data import index
 from gaia.data.index import Dataset
+from gaia.data.splits import SPLITS
 from gaia.errors import GaiaError, exit_with_a_sentence, nearest
 from gaia.evaluation import curves, mistakes, report
-from gaia.evaluation.importance import importance
+from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.metrics import score
 from gaia.runtime import artifact, golden, predictor
 from gaia.runtime.predictor import Predictor
@@ -69,14 +71,15 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
     manifest = artifact.read_json(paths.model(line) / artifact.MANIFEST)
     history = pd.read_csv(paths.model(line) / "history.csv")
     rows = data.rows("test")
-    inputs, truth = data.take(rows), data.truth[rows]
-    probabilities = model.probabilities(inputs)
+    truth = data.truth[rows]
+    probabilities = np.concatenate([model.probabilities(data.take(block)) for block in _blocks(rows)])
     predicted = model.decide(probabilities)
     labels, positive = model.labels, model.labels.index(model.contract["positive"])
     size = sum(file["size"] for file in manifest["files"])
     metrics = score(truth, probabilities, predicted, labels, positive) | {"artifact_bytes": size}
     artifact.write_json(out / "metrics.json", metrics)
-    matters = importance(model.probabilities, inputs, truth, config.seed, most=2000 if data.features else 100)
+    some = sample(len(rows), 2000 if data.features else 100, config.seed)
+    matters = importance(model.probabilities, data.take(rows[some]), truth[some], config.seed)
     tables = {
         "learning": _learning(history),
         "confusion": curves.confusion(truth, predicted, labels),
@@ -91,9 +94,9 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
     wrong = mistakes.worst(truth, probabilities, predicted)
     said = mistakes.captions(wrong, truth, probabilities, predicted, labels)
     if data.features:
-        mistakes.table_sheet(inputs.iloc[wrong][list(matters["feature"])], said, out / "mistakes.png")
+        mistakes.table_sheet(data.take(rows[wrong])[list(matters["feature"])], said, out / "mistakes.png")
     else:
-        mistakes.photo_sheet([inputs[i] for i in wrong], said, out / "mistakes.png")
+        mistakes.photo_sheet(list(data.take(rows[wrong])), said, out / "mistakes.png")
     page = report.render(
         {
             "line": line,
@@ -108,7 +111,7 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
             "predicted": predicted,
             "probabilities": probabilities,
             "importance": matters,
-            "mean_photo": None if data.features else inputs.mean(axis=0).astype(np.uint8),
+            "mean_photo": None if data.features else _mean_photo(data, rows),
             "mistakes_png": (out / "mistakes.png").read_bytes(),
             "data": _data_summary(data),
             "config": yaml.dump(dump(config, "gates")),
@@ -138,7 +141,8 @@ def _contract(line: str, config: PhotoLine | TableLine, data: Dataset, model_fil
             "min_side": config.data.min_side,
         }
     else:
-        asked = {"kind": "table", "features": data.features}
+        how = {"separator": config.data.separator, "decimal": config.data.decimal, "encoding": config.data.encoding}
+        asked = {"kind": "table", "features": data.features, **how}
     return {
         "line": line,
         "question": config.question,
@@ -148,6 +152,16 @@ def _contract(line: str, config: PhotoLine | TableLine, data: Dataset, model_fil
         "positive": positive,
         "threshold": config.evaluation.threshold,
     }
+
+
+def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows, so few at a time that their photos fit into any memory."""
+    return [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
+
+
+def _mean_photo(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    total = sum(data.take(block).sum(axis=0, dtype=np.int64) for block in _blocks(rows))
+    return (total // len(rows)).astype(np.uint8)
 
 
 def _learning(history: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +181,7 @@ def _learning(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _predictions(
-    data: Dataset, rows: np.ndarray, labels: list[str], predicted: np.ndarray, probabilities: np.ndarray
+    data: Dataset, rows: NDArray[np.int64], labels: list[str], predicted: np.ndarray, probabilities: np.ndarray
 ) -> pd.DataFrame:
     """Each test item with its answer, so that two versions can be compared item by item."""
     names = np.array(labels, dtype=object)
@@ -179,10 +193,13 @@ def _predictions(
 
 
 def _data_summary(data: Dataset) -> dict[str, pd.DataFrame]:
-    usable = data.table["verdict"] == "ok"
-    counts = data.table[usable].groupby(["label", "split"]).size().rename("n").reset_index()
-    reasons = data.table.loc[~usable, "reason"].str.split(":").str[0]
-    return {"counts": counts, "quarantined": reasons.value_counts().rename_axis("reason").reset_index(name="n")}
+    verdicts, order = data.table["verdict"], pd.MultiIndex.from_product([data.labels, SPLITS], names=["label", "split"])
+    counts = data.table[verdicts == "ok"].groupby(["label", "split"]).size().reindex(order, fill_value=0)
+    reasons = data.table.loc[verdicts == "quarantined", "reason"].str.split(":").str[0]
+    return {
+        "counts": counts.rename("n").reset_index(),
+        "quarantined": reasons.value_counts().rename_axis("reason").reset_index(name="n"),
+    }
 
 
 if __name__ == "__main__":
