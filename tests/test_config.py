@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
 from gaia.config import yaml
@@ -161,7 +162,7 @@ def test_a_new_option_file_is_chosen_by_its_name() -> None:
 
 def test_a_fourth_line_is_an_entry_in_params_yaml() -> None:
     before = compose_lines()
-    param("moths", {"raw": "my_moths", "framework": "keras", "model": "mobilenet_v3"})
+    param("moths", {"raw": "my_moths", "bucket": "data", "framework": "keras", "model": "mobilenet_v3"})
     compose("moths")
     after = compose_lines()
     assert (load("moths").raw, load("moths").model.target) == ("my_moths", "keras.applications.MobileNetV3Small")
@@ -185,9 +186,12 @@ def test_choosing_nothing_is_choosing_what_config_yaml_says(entry: Any) -> None:
     assert compose_lines()["plants"].trainer.model_dump() == yaml.read(Path(TRAINER))
 
 
-def test_null_in_params_yaml_means_what_conf_says() -> None:
+def test_null_where_a_value_is_needed_means_what_conf_says() -> None:
     only("plants")
-    param("plants.optimizer", {"use": "adamw", "lr": None, "weight_decay": 0.2})
+    change(CONFIG, "question", "which flower")
+    param("plants.trainer", {"use": None, "max_epochs": None})
+    param("plants.data", {"use": "photos", "splits": None})
+    param("plants.optimizer", {"use": "adamw", "lr": None, "weight_decay": 0.2, "amsgrad": None})
     param("plants.seed", None)
     plants = dump(compose_lines()["plants"])
     assert plants["optimizer"] == {
@@ -196,6 +200,38 @@ def test_null_in_params_yaml_means_what_conf_says() -> None:
         "weight_decay": 0.2,
     }
     assert plants["seed"] == yaml.read(Path(CONFIG))["seed"]
+    assert plants["trainer"] == yaml.read(Path(TRAINER))
+    assert plants["data"]["splits"] == yaml.read(Path("conf/data/photos.yaml"))["splits"]
+
+
+NULLS = ["bags.trainer.patience", "bags.trainer.average", "bags.data.classes", "bags.gates.accuracy_low"]
+NULLS += ["bags.model.weights", "bags.trainer.class_weights", "bags.evaluation.positive", "bags.question"]
+
+
+def test_null_where_a_key_may_have_no_value_is_that() -> None:
+    only("bags")
+    change(TRAINER, "class_weights", "balanced")
+    change("conf/model/efficientnet_b0.yaml", "weights", "imagenet")
+    for key in ("bags.evaluation", "bags.trainer.device"):
+        param(key, None)
+    change("conf/evaluation/default.yaml", "positive", "healthy")
+    change(CONFIG, "question", "is this bag healthy")
+    before, *_ = compose_lines().values()
+    for key in NULLS:
+        param(key, None)
+    after, *_ = compose_lines().values()
+    was, now = (OmegaConf.create({"bags": dump(line)}) for line in (before, after))
+    assert [key for key in NULLS if OmegaConf.select(was, key) is None] == []
+    assert [key for key in NULLS if OmegaConf.select(now, key) is not None] == []
+
+
+def test_null_takes_away_a_column_that_conf_names() -> None:
+    only("cultures")
+    param("cultures.data", {"use": "cultures", "numbers": {"co2": None}, "categories": {"substrate": None}})
+    compose("cultures")
+    line = load("cultures")
+    assert isinstance(line, TableLine)
+    assert (list(line.data.numbers), list(line.data.categories)) == (["days", "humidity"], ["species"])
 
 
 def test_french_columns_are_yaml_only() -> None:
@@ -259,6 +295,9 @@ IN_PARAMS = [
     ),
     ("plants.bucket", "image", "is 'image'; the buckets are models, plants-images, data."),
     ("plants.bucket", "model", "is 'model'; the buckets are models, plants-images, data (did you mean 'models'?)."),
+    ("plants.bucket", None, "is missing; the buckets are models, plants-images, data."),
+    ("plants.seeds", None, "is an unknown key; known are bucket, raw, question, seed, ... (did you mean 'seed'?)."),
+    ("plants.trainer.patiense", None, "is an unknown key; known are ... (did you mean 'patience'?)."),
     ("plants.trainer.max_epoch", 3, "is an unknown key; known are average, ... (did you mean 'max_epochs'?)."),
     ("plants.trainer.a.b", 3, "is an unknown key; known are average, ..."),
     ("cultures.optimizer", "adam", "is set, but framework catboost takes no optimizer; remove it."),
@@ -316,6 +355,10 @@ IN_PARAMS = [
     ("plants.data.classes", ["grass"], 'is ["grass"]; it should be a list of at least 2.'),
     ("plants.data.classes", [], "is []; it should be a list of at least 2."),
     ("plants.data.classes", "grass", "is 'grass'; it should be a list."),
+    ("plants.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list.'),
+    ("bags.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list.'),
+    ("plants.data.splits", [0.1, 0.1], "is [0.1, 0.1]; it should be keys with values."),
+    ("cultures.data.categories", ["a"], 'is ["a"]; it should be keys with values.'),
     ("plants.data.classes", ["a", "a"], "names 'a' twice; each class needs a name of its own."),
     ("bags.evaluation.positive", "bad", "is 'bad'; it should be one of the classes healthy, contaminated."),
     (
