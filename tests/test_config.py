@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
-from gaia.config import yaml
+from gaia.config import targets, yaml
 from gaia.config.compose import compose_lines, dump, load
 from gaia.config.schema import GROUPS, PhotoLine, TableLine
 from gaia.errors import GaiaError
@@ -351,6 +351,10 @@ IN_PARAMS = [
     ("bags.model.alfa", 2, "is no argument of keras.applications.EfficientNetB0; it takes ..."),
     ("cultures.model.depht", 3, "is no argument of catboost.CatBoostClassifier; it takes ... (did you mean 'depth'?)."),
     ("cultures.model.iterations", 5, "follows from trainer.max_epochs; set that instead."),
+    ("cultures.model.num_trees", 5, "follows from trainer.max_epochs; set that instead."),
+    ("cultures.model.objective", "CrossEntropy", "follows from data.classes; set that instead."),
+    ("cultures.model.eta", 0.3, "follows from model.learning_rate; set that instead."),
+    ("cultures.model.eval_metric", "AUC", "is fixed for catboost.*; remove it."),
     ("bags.model.pooling", "max", "is fixed for keras.applications.*; remove it."),
     ("plants.data.classes", ["grass"], 'is ["grass"]; it should be a list of at least 2.'),
     ("plants.data.classes", [], "is []; it should be a list of at least 2."),
@@ -394,6 +398,13 @@ IN_CONF = [
         "torchvision.models.resnet81",
         "is ... which doesn't exist in ... (did you mean 'resnet18'?).",
     ),
+    (
+        RESNET,
+        "_target_",
+        "torchvision.models.get_model",
+        "is ..., which is no model; framework pytorch takes those of torchvision.models.",
+    ),
+    (ADAMW, "_target_", "torch.optim.swap_in_optimizer_params_and_state", "is ..., which is no optimizer; ..."),
     (RESNET, "_target_", 5, "is 5; it should be text, in quotes."),
     (ADAMW, "lr", None, "is null; it should be a number."),
     (ADAMW, "weight_decay", "big", "is 'big'; it should be a number."),
@@ -527,6 +538,42 @@ def test_a_mistake_between_files_is_one_sentence(edit: Callable[[], object], sai
     ).is_file() else None
     sentence = complaint()
     assert says(sentence, said), sentence
+
+
+def test_every_model_that_torchvision_lists_may_be_chosen_and_nothing_else_of_its_module() -> None:
+    import torchvision
+
+    models = torchvision.models
+    public = [name for name in dir(models) if callable(getattr(models, name)) and not name.startswith("_")]
+    takes = {name for name in public if targets.problem("pytorch", "model", f"torchvision.models.{name}") is None}
+    assert takes == set(models.list_models(module=models))
+    assert {"get_model", "ResNet", "resnet18"} & takes == {"resnet18"}
+
+
+def test_no_argument_of_catboost_can_undo_by_another_name_what_is_given_to_it() -> None:
+    from catboost.core import _process_synonyms
+
+    for argument in targets.arguments("catboost.CatBoostClassifier") or ():
+        known_as: dict[str, Any] = {argument: 1}
+        if argument not in ("silent", "verbose", "logging_level", "scale_pos_weight"):
+            _process_synonyms(known_as)
+        [name] = known_as
+        problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1}).get(argument, "")
+        if name != argument:
+            assert "follows from" in problem or "is fixed" in problem, argument
+
+
+# Given to a fit, they make other curves than the report counts on, or an exception
+UNDOING = """eval_metric metric_period custom_loss objective class_names classes_count eval_fraction cat_features
+allow_writing_files use_best_model best_model_min_trees save_snapshot snapshot_file snapshot_interval train_dir verbose
+silent logging_level verbose_eval thread_count iterations n_estimators num_trees num_boost_round early_stopping_rounds
+od_wait od_type od_pval random_seed random_state loss_function custom_metric auto_class_weights task_type"""
+
+
+@pytest.mark.parametrize("argument", UNDOING.split())
+def test_what_the_training_gives_to_catboost_cannot_be_given_to_it_in_yaml(argument: str) -> None:
+    problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1})[argument]
+    assert re.fullmatch(r"follows from \S+; set that instead|is fixed for catboost\.\*; remove it", problem)
 
 
 def test_several_mistakes_are_a_sentence_each_and_a_shared_one_is_told_once() -> None:
