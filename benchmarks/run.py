@@ -141,7 +141,7 @@ MODELS = {
 def project(work: Path, line: dict[str, Any]) -> None:
     """A folder with this repository's conf/ and one line."""
     shutil.copytree(ROOT / "conf", work / "conf", dirs_exist_ok=True)
-    yaml.write(work / "params.yaml", {"lines": {"line": line}}, "of a benchmark")
+    yaml.write(work / "params.yaml", {"lines": {"line": {"bucket": "plants-images"} | line}}, "of a benchmark")
 
 
 def python(work: Path, *arguments: str) -> None:

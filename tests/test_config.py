@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from gaia.config import targets, yaml
 from gaia.config.compose import compose_lines, dump, load
-from gaia.config.schema import GROUPS, PhotoLine, TableLine
+from gaia.config.schema import GROUPS, PhotoLine, Table, TableLine
 from gaia.errors import GaiaError
 from gaia.stages.compose import compose
 
@@ -162,6 +162,7 @@ def test_a_new_option_file_is_chosen_by_its_name() -> None:
 
 def test_a_fourth_line_is_an_entry_in_params_yaml() -> None:
     before = compose_lines()
+    Path("data/raw/my_moths").mkdir(parents=True)
     param("moths", {"raw": "my_moths", "bucket": "data", "framework": "keras", "model": "mobilenet_v3"})
     compose("moths")
     after = compose_lines()
@@ -242,6 +243,22 @@ def test_french_columns_are_yaml_only() -> None:
     data = load("cultures").data.model_dump()
     assert data.items() >= {**french, "separator": ";", "decimal": ",", "encoding": "latin-1"}.items()
     assert data["numbers"] == yaml.read(Path("conf/data/cultures.yaml"))["numbers"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-16", "cp1252", "latin-1"])
+def test_usual_separators_and_encodings_of_tables_are_accepted(separator: str, encoding: str) -> None:
+    data = yaml.read(Path("conf/data/table.yaml")) | {"label": "answer", "numbers": {"size": "size_cm"}}
+    table = Table.model_validate({**data, "separator": separator, "encoding": encoding})
+    assert (table.separator, table.encoding) == (separator, encoding)
+
+
+def test_raw_data_may_have_names_of_any_alphabet() -> None:
+    only("plants")
+    Path("data/raw/pilzfäule 蘑菇").mkdir(parents=True)
+    param("plants.raw", "pilzfäule 蘑菇")
+    compose("plants")
+    assert load("plants").raw == "pilzfäule 蘑菇"
 
 
 # The composed file
@@ -333,7 +350,12 @@ IN_PARAMS = [
     ("plants.optimizer.lr", float("nan"), "is nan; it should be a finite number."),
     ("plants.trainer.max_epochs", 10**30, "is 1000...; it should be at most 1000000."),
     ("plants.seed", -1, "is -1; it should be at least 0."),
-    ("plants.raw", "../x", "is '../x'; it should be the name of a folder or file, of letters, ..."),
+    ("plants.raw", "../x", "is '../x'; it should be a folder or file below data/raw, named with letters, ..."),
+    (
+        "plants.raw",
+        "demo_plant",
+        "is 'demo_plant'; data/raw holds demo_bags, demo_cultures, demo_plants (did you mean 'demo_plants'?).",
+    ),
     ("plants.raw", None, "is missing; give it a value."),
     ("plants.framework", None, "is missing; the options are catboost, keras, pytorch."),
     ("plants.optimizer.lr", "???", "is not set (it stands as ???); give it a value."),
@@ -365,6 +387,19 @@ IN_PARAMS = [
     ("cultures.data.categories", ["a"], 'is ["a"]; it should be keys with values.'),
     ("plants.data.classes", ["a", "a"], "names 'a' twice; each class needs a name of its own."),
     ("bags.evaluation.positive", "bad", "is 'bad'; it should be one of the classes healthy, contaminated."),
+    ("plants.raw", "/x", "is '/x'; it should be a folder or file below data/raw, named with letters, ..."),
+    ("plants.raw", "x/../y", "is 'x/../y'; it should be a folder or file below data/raw, named with letters, ..."),
+    ("cultures.data.separator", ";;", "is ';;'; it should be one character, but no quote, space or line break."),
+    ("cultures.data.separator", "\n", r"is '\n'; it should be one character, but no quote, ..."),
+    ("cultures.data.separator", '"', "is '\"'; it should be one character, but no quote, ..."),
+    ("cultures.data.separator", "", "is ''; it should be one character, but no quote, ..."),
+    (
+        "cultures.data.encoding",
+        "utf-99",
+        "is 'utf-99'; it should be an encoding of text that Python knows, such as utf-8.",
+    ),
+    ("cultures.data.encoding", "", "is ''; it should be an encoding of text ..."),
+    ("cultures.data.encoding", "base64", "is 'base64'; it should be an encoding of text ..."),
     (
         "cultures.data",
         {"use": "table", "label": "x"},
@@ -574,6 +609,24 @@ od_wait od_type od_pval random_seed random_state loss_function custom_metric aut
 def test_what_the_training_gives_to_catboost_cannot_be_given_to_it_in_yaml(argument: str) -> None:
     problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1})[argument]
     assert re.fullmatch(r"follows from \S+; set that instead|is fixed for catboost\.\*; remove it", problem)
+
+
+def test_raw_data_are_there_or_drawn_as_a_demo_or_brought_by_dvc() -> None:
+    only("cultures")
+    change(PARAMS, "demo", {})
+    param("cultures.raw", "tables")
+    assert complaint() == "params.yaml: lines.cultures.raw is 'tables'; data/raw holds nothing."
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/tables.dvc").touch()
+    for raw in ("tables", "tables/may.csv"):
+        param("cultures.raw", raw)
+        assert compose_lines()["cultures"].raw == raw
+    Path("data/raw/tables").mkdir()
+    Path("data/raw/tables/may.csv").touch()
+    assert compose_lines()["cultures"].raw == "tables/may.csv"
+    param("cultures.raw", "tables/mai.csv")
+    expected = "is 'tables/mai.csv'; data/raw/tables holds may.csv (did you mean 'may.csv'?)."
+    assert complaint() == f"params.yaml: lines.cultures.raw {expected}"
 
 
 def test_several_mistakes_are_a_sentence_each_and_a_shared_one_is_told_once() -> None:

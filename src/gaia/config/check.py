@@ -28,7 +28,7 @@ WOULD_DO = {
     "too_short": "a list of at least {min_length}",
     "string_too_short": "text that isn't empty",
     "literal_error": "{expected}",
-    "string_pattern_mismatch": "the name of a folder or file, of letters, digits, spaces and _ . -",
+    "string_pattern_mismatch": "a folder or file below data/raw, named with letters, digits, spaces and _ . -",
 }
 
 

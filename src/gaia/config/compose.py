@@ -29,13 +29,14 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
 
     Raises GaiaError with a sentence a problem.
     """
-    entries = _entries(root)
+    params = _params(root)
     options = _options(root)
     composed, problems = {}, []
     with initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-        for name, entry in entries.items():
+        for name, entry in params["lines"].items():
             try:
                 composed[name] = _compose_line(root, name, entry, options)
+                problems += _raw_problems(root, name, composed[name].raw, params.get("demo"))
             except GaiaError as error:
                 problems += str(error).splitlines()
     if problems:  # a mistake in an option that two lines choose is one mistake
@@ -62,8 +63,8 @@ def dump(config: PhotoLine | TableLine, *without: str) -> dict[str, Any]:
     return config.model_dump(by_alias=True, exclude=set(without))
 
 
-def _entries(root: Path) -> dict[str, Any]:
-    """The lines of params.yaml."""
+def _params(root: Path) -> dict[str, Any]:
+    """params.yaml, which holds lines."""
     params = _read(root, paths.PARAMS)
     for key in params:
         if key not in TOP_KEYS:
@@ -73,7 +74,23 @@ def _entries(root: Path) -> dict[str, Any]:
         raise GaiaError("params.yaml: lines is missing; give it one entry a line.")
     if not isinstance(params["lines"], dict) or not params["lines"]:
         raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}; it should hold one entry a line.")
-    return params["lines"]
+    return params
+
+
+def _raw_problems(root: Path, line: str, raw: str, demo: Any) -> list[str]:
+    """What there is instead of a line's raw data; nothing if they are there, or DVC knows how they come: DVC itself
+    would stop at a path that doesn't exist."""
+    folder, made = paths.raw(""), demo if isinstance(demo, dict) else {}
+    for part in Path(raw).parts:
+        if not (root / folder / part).exists():
+            known = sorted({file.name.removesuffix(".dvc") for file in (root / folder).glob("[!.]*")} | set(made))
+            if part in known:
+                return []
+            holds = f"{', '.join(known[:20]) or 'nothing'}{', ...' if len(known) > 20 else ''}"
+            place = f"params.yaml: lines.{line}.raw is {shown(raw)}"
+            return [f"{place}; {folder} holds {holds}{nearest(part, known)}."]
+        folder, made = folder / part, {}
+    return []
 
 
 def _options(root: Path) -> dict[str, list[str]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gaia.errors import shown
 
 
 def _differ(classes: list[str]) -> list[str]:
@@ -17,6 +20,22 @@ def _differ(classes: list[str]) -> list[str]:
 def _twice(words: Iterable[str]) -> str | None:
     seen: set[str] = set()
     return next((word for word in words if word in seen or seen.add(word)), None)  # type: ignore[func-returns-value]
+
+
+def _separates(separator: str) -> str:
+    if separator != "\t" and (len(separator) != 1 or not separator.isprintable() or separator in '" '):
+        raise ValueError(f"is {shown(separator)}; it should be one character, but no quote, space or line break")
+    return separator
+
+
+def _encodes(encoding: str) -> str:
+    try:
+        text = codecs.lookup(encoding)._is_text_encoding  # not base64, which Python has as a codec, too
+    except (LookupError, ValueError):
+        text = False
+    if not text:
+        raise ValueError(f"is {shown(encoding)}; it should be an encoding of text that Python knows, such as utf-8")
+    return encoding
 
 
 def _without_nulls(columns: Any) -> Any:
@@ -74,9 +93,9 @@ class Table(Data):
     label: Text
     categories: Columns
     numbers: Columns
-    separator: Text
+    separator: Annotated[str, AfterValidator(_separates)]
     decimal: Literal[".", ","]
-    encoding: str
+    encoding: Annotated[str, AfterValidator(_encodes)]
 
     @model_validator(mode="after")
     def _has_features(self) -> Table:
@@ -144,7 +163,7 @@ class Gates(Strict):
 
 
 class Line(Strict):
-    raw: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$")]
+    raw: Annotated[str, Field(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$")]  # below data/raw
     question: str | None
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     evaluation: Evaluation
