@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
-from gaia.config import yaml
+from gaia.config import targets, yaml
 from gaia.config.compose import compose_lines, dump, load
-from gaia.config.schema import GROUPS, PhotoLine, TableLine
+from gaia.config.schema import GROUPS, PhotoLine, Table, TableLine
 from gaia.errors import GaiaError
 from gaia.stages.compose import compose
 
@@ -161,7 +162,8 @@ def test_a_new_option_file_is_chosen_by_its_name() -> None:
 
 def test_a_fourth_line_is_an_entry_in_params_yaml() -> None:
     before = compose_lines()
-    param("moths", {"raw": "my_moths", "framework": "keras", "model": "mobilenet_v3"})
+    Path("data/raw/my_moths").mkdir(parents=True)
+    param("moths", {"raw": "my_moths", "bucket": "data", "framework": "keras", "model": "mobilenet_v3"})
     compose("moths")
     after = compose_lines()
     assert (load("moths").raw, load("moths").model.target) == ("my_moths", "keras.applications.MobileNetV3Small")
@@ -185,9 +187,12 @@ def test_choosing_nothing_is_choosing_what_config_yaml_says(entry: Any) -> None:
     assert compose_lines()["plants"].trainer.model_dump() == yaml.read(Path(TRAINER))
 
 
-def test_null_in_params_yaml_means_what_conf_says() -> None:
+def test_null_where_a_value_is_needed_means_what_conf_says() -> None:
     only("plants")
-    param("plants.optimizer", {"use": "adamw", "lr": None, "weight_decay": 0.2})
+    change(CONFIG, "question", "which flower")
+    param("plants.trainer", {"use": None, "max_epochs": None})
+    param("plants.data", {"use": "photos", "splits": None})
+    param("plants.optimizer", {"use": "adamw", "lr": None, "weight_decay": 0.2, "amsgrad": None})
     param("plants.seed", None)
     plants = dump(compose_lines()["plants"])
     assert plants["optimizer"] == {
@@ -196,6 +201,38 @@ def test_null_in_params_yaml_means_what_conf_says() -> None:
         "weight_decay": 0.2,
     }
     assert plants["seed"] == yaml.read(Path(CONFIG))["seed"]
+    assert plants["trainer"] == yaml.read(Path(TRAINER))
+    assert plants["data"]["splits"] == yaml.read(Path("conf/data/photos.yaml"))["splits"]
+
+
+NULLS = ["bags.trainer.patience", "bags.trainer.average", "bags.data.classes", "bags.gates.accuracy_low"]
+NULLS += ["bags.model.weights", "bags.trainer.class_weights", "bags.evaluation.positive", "bags.question"]
+
+
+def test_null_where_a_key_may_have_no_value_is_that() -> None:
+    only("bags")
+    change(TRAINER, "class_weights", "balanced")
+    change("conf/model/efficientnet_b0.yaml", "weights", "imagenet")
+    for key in ("bags.evaluation", "bags.trainer.device"):
+        param(key, None)
+    change("conf/evaluation/default.yaml", "positive", "healthy")
+    change(CONFIG, "question", "is this bag healthy")
+    before, *_ = compose_lines().values()
+    for key in NULLS:
+        param(key, None)
+    after, *_ = compose_lines().values()
+    was, now = (OmegaConf.create({"bags": dump(line)}) for line in (before, after))
+    assert [key for key in NULLS if OmegaConf.select(was, key) is None] == []
+    assert [key for key in NULLS if OmegaConf.select(now, key) is not None] == []
+
+
+def test_null_takes_away_a_column_that_conf_names() -> None:
+    only("cultures")
+    param("cultures.data", {"use": "cultures", "numbers": {"co2": None}, "categories": {"substrate": None}})
+    compose("cultures")
+    line = load("cultures")
+    assert isinstance(line, TableLine)
+    assert (list(line.data.numbers), list(line.data.categories)) == (["days", "humidity"], ["species"])
 
 
 def test_french_columns_are_yaml_only() -> None:
@@ -206,6 +243,22 @@ def test_french_columns_are_yaml_only() -> None:
     data = load("cultures").data.model_dump()
     assert data.items() >= {**french, "separator": ";", "decimal": ",", "encoding": "latin-1"}.items()
     assert data["numbers"] == yaml.read(Path("conf/data/cultures.yaml"))["numbers"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-16", "cp1252", "latin-1"])
+def test_usual_separators_and_encodings_of_tables_are_accepted(separator: str, encoding: str) -> None:
+    data = yaml.read(Path("conf/data/table.yaml")) | {"label": "answer", "numbers": {"size": "size_cm"}}
+    table = Table.model_validate({**data, "separator": separator, "encoding": encoding})
+    assert (table.separator, table.encoding) == (separator, encoding)
+
+
+def test_raw_data_may_have_names_of_any_alphabet() -> None:
+    only("plants")
+    Path("data/raw/pilzfäule 蘑菇").mkdir(parents=True)
+    param("plants.raw", "pilzfäule 蘑菇")
+    compose("plants")
+    assert load("plants").raw == "pilzfäule 蘑菇"
 
 
 # The composed file
@@ -259,6 +312,9 @@ IN_PARAMS = [
     ),
     ("plants.bucket", "image", "is 'image'; the buckets are models, plants-images, data."),
     ("plants.bucket", "model", "is 'model'; the buckets are models, plants-images, data (did you mean 'models'?)."),
+    ("plants.bucket", None, "is missing; the buckets are models, plants-images, data."),
+    ("plants.seeds", None, "is an unknown key; known are bucket, raw, question, seed, ... (did you mean 'seed'?)."),
+    ("plants.trainer.patiense", None, "is an unknown key; known are ... (did you mean 'patience'?)."),
     ("plants.trainer.max_epoch", 3, "is an unknown key; known are average, ... (did you mean 'max_epochs'?)."),
     ("plants.trainer.a.b", 3, "is an unknown key; known are average, ..."),
     ("cultures.optimizer", "adam", "is set, but framework catboost takes no optimizer; remove it."),
@@ -294,7 +350,12 @@ IN_PARAMS = [
     ("plants.optimizer.lr", float("nan"), "is nan; it should be a finite number."),
     ("plants.trainer.max_epochs", 10**30, "is 1000...; it should be at most 1000000."),
     ("plants.seed", -1, "is -1; it should be at least 0."),
-    ("plants.raw", "../x", "is '../x'; it should be the name of a folder or file, of letters, ..."),
+    ("plants.raw", "../x", "is '../x'; it should be a folder or file below data/raw, named with letters, ..."),
+    (
+        "plants.raw",
+        "demo_plant",
+        "is 'demo_plant'; data/raw holds demo_bags, demo_cultures, demo_plants (did you mean 'demo_plants'?).",
+    ),
     ("plants.raw", None, "is missing; give it a value."),
     ("plants.framework", None, "is missing; the options are catboost, keras, pytorch."),
     ("plants.optimizer.lr", "???", "is not set (it stands as ???); give it a value."),
@@ -312,12 +373,33 @@ IN_PARAMS = [
     ("bags.model.alfa", 2, "is no argument of keras.applications.EfficientNetB0; it takes ..."),
     ("cultures.model.depht", 3, "is no argument of catboost.CatBoostClassifier; it takes ... (did you mean 'depth'?)."),
     ("cultures.model.iterations", 5, "follows from trainer.max_epochs; set that instead."),
+    ("cultures.model.num_trees", 5, "follows from trainer.max_epochs; set that instead."),
+    ("cultures.model.objective", "CrossEntropy", "follows from data.classes; set that instead."),
+    ("cultures.model.eta", 0.3, "follows from model.learning_rate; set that instead."),
+    ("cultures.model.eval_metric", "AUC", "is fixed for catboost.*; remove it."),
     ("bags.model.pooling", "max", "is fixed for keras.applications.*; remove it."),
     ("plants.data.classes", ["grass"], 'is ["grass"]; it should be a list of at least 2.'),
     ("plants.data.classes", [], "is []; it should be a list of at least 2."),
     ("plants.data.classes", "grass", "is 'grass'; it should be a list."),
+    ("plants.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list.'),
+    ("bags.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list.'),
+    ("plants.data.splits", [0.1, 0.1], "is [0.1, 0.1]; it should be keys with values."),
+    ("cultures.data.categories", ["a"], 'is ["a"]; it should be keys with values.'),
     ("plants.data.classes", ["a", "a"], "names 'a' twice; each class needs a name of its own."),
     ("bags.evaluation.positive", "bad", "is 'bad'; it should be one of the classes healthy, contaminated."),
+    ("plants.raw", "/x", "is '/x'; it should be a folder or file below data/raw, named with letters, ..."),
+    ("plants.raw", "x/../y", "is 'x/../y'; it should be a folder or file below data/raw, named with letters, ..."),
+    ("cultures.data.separator", ";;", "is ';;'; it should be one character, but no quote, space or line break."),
+    ("cultures.data.separator", "\n", r"is '\n'; it should be one character, but no quote, ..."),
+    ("cultures.data.separator", '"', "is '\"'; it should be one character, but no quote, ..."),
+    ("cultures.data.separator", "", "is ''; it should be one character, but no quote, ..."),
+    (
+        "cultures.data.encoding",
+        "utf-99",
+        "is 'utf-99'; it should be an encoding of text that Python knows, such as utf-8.",
+    ),
+    ("cultures.data.encoding", "", "is ''; it should be an encoding of text ..."),
+    ("cultures.data.encoding", "base64", "is 'base64'; it should be an encoding of text ..."),
     (
         "cultures.data",
         {"use": "table", "label": "x"},
@@ -351,6 +433,13 @@ IN_CONF = [
         "torchvision.models.resnet81",
         "is ... which doesn't exist in ... (did you mean 'resnet18'?).",
     ),
+    (
+        RESNET,
+        "_target_",
+        "torchvision.models.get_model",
+        "is ..., which is no model; framework pytorch takes those of torchvision.models.",
+    ),
+    (ADAMW, "_target_", "torch.optim.swap_in_optimizer_params_and_state", "is ..., which is no optimizer; ..."),
     (RESNET, "_target_", 5, "is 5; it should be text, in quotes."),
     (ADAMW, "lr", None, "is null; it should be a number."),
     (ADAMW, "weight_decay", "big", "is 'big'; it should be a number."),
@@ -484,6 +573,60 @@ def test_a_mistake_between_files_is_one_sentence(edit: Callable[[], object], sai
     ).is_file() else None
     sentence = complaint()
     assert says(sentence, said), sentence
+
+
+def test_every_model_that_torchvision_lists_may_be_chosen_and_nothing_else_of_its_module() -> None:
+    import torchvision
+
+    models = torchvision.models
+    public = [name for name in dir(models) if callable(getattr(models, name)) and not name.startswith("_")]
+    takes = {name for name in public if targets.problem("pytorch", "model", f"torchvision.models.{name}") is None}
+    assert takes == set(models.list_models(module=models))
+    assert {"get_model", "ResNet", "resnet18"} & takes == {"resnet18"}
+
+
+def test_no_argument_of_catboost_can_undo_by_another_name_what_is_given_to_it() -> None:
+    from catboost.core import _process_synonyms
+
+    for argument in targets.arguments("catboost.CatBoostClassifier") or ():
+        known_as: dict[str, Any] = {argument: 1}
+        if argument not in ("silent", "verbose", "logging_level", "scale_pos_weight"):
+            _process_synonyms(known_as)
+        [name] = known_as
+        problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1}).get(argument, "")
+        if name != argument:
+            assert "follows from" in problem or "is fixed" in problem, argument
+
+
+# Given to a fit, they make other curves than the report counts on, or an exception
+UNDOING = """eval_metric metric_period custom_loss objective class_names classes_count eval_fraction cat_features
+allow_writing_files use_best_model best_model_min_trees save_snapshot snapshot_file snapshot_interval train_dir verbose
+silent logging_level verbose_eval thread_count iterations n_estimators num_trees num_boost_round early_stopping_rounds
+od_wait od_type od_pval random_seed random_state loss_function custom_metric auto_class_weights task_type"""
+
+
+@pytest.mark.parametrize("argument", UNDOING.split())
+def test_what_the_training_gives_to_catboost_cannot_be_given_to_it_in_yaml(argument: str) -> None:
+    problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1})[argument]
+    assert re.fullmatch(r"follows from \S+; set that instead|is fixed for catboost\.\*; remove it", problem)
+
+
+def test_raw_data_are_there_or_drawn_as_a_demo_or_brought_by_dvc() -> None:
+    only("cultures")
+    change(PARAMS, "demo", {})
+    param("cultures.raw", "tables")
+    assert complaint() == "params.yaml: lines.cultures.raw is 'tables'; data/raw holds nothing."
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/tables.dvc").touch()
+    for raw in ("tables", "tables/may.csv"):
+        param("cultures.raw", raw)
+        assert compose_lines()["cultures"].raw == raw
+    Path("data/raw/tables").mkdir()
+    Path("data/raw/tables/may.csv").touch()
+    assert compose_lines()["cultures"].raw == "tables/may.csv"
+    param("cultures.raw", "tables/mai.csv")
+    expected = "is 'tables/mai.csv'; data/raw/tables holds may.csv (did you mean 'may.csv'?)."
+    assert complaint() == f"params.yaml: lines.cultures.raw {expected}"
 
 
 def test_several_mistakes_are_a_sentence_each_and_a_shared_one_is_told_once() -> None:

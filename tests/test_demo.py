@@ -15,7 +15,10 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from gaia.config import yaml
 from gaia.demo import bags, cultures, plants, write_photos, write_table, writing
+from gaia.errors import GaiaError
+from gaia.stages.demo import demo
 
 LINES = pytest.mark.parametrize("line", [plants, bags], ids=["plants", "bags"])
 LABELS = ("one", "two")
@@ -203,3 +206,72 @@ def test_the_written_table_is_the_table(tmp_path: Path) -> None:
     write_table(tmp_path / "new", 50, 3, 0.1)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["cultures.csv"]
+
+
+PLANTS = {"kind": "plants", "count": 4, "size": 16, "seed": 1, "label_noise": 0.0, "bucket": "plants-images"}
+CULTURES = {"kind": "cultures", "count": 5, "seed": 1, "label_noise": 0.0, "bucket": "data"}
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        (CULTURES | {"count": -5}, "demo.x.count is -5; it should be at least 1."),
+        (PLANTS | {"count": "4"}, "demo.x.count is '4'; it should be a whole number, without quotes."),
+        (PLANTS | {"label_noise": 2}, "demo.x.label_noise is 2; it should be at most 1."),
+        (
+            PLANTS | {"bucket": "image"},
+            "demo.x.bucket is 'image'; it should be 'models', 'plants-images' or 'data'.",
+        ),
+        (
+            CULTURES | {"kind": "culture"},
+            "demo.x.kind is 'culture'; the kinds are plants, bags, cultures (did you mean 'cultures'?).",
+        ),
+        (
+            CULTURES | {"kind": ["bags"]},
+            "demo.x.kind is [\"bags\"]; the kinds are plants, bags, cultures (did you mean 'bags'?).",
+        ),
+        (
+            CULTURES | {"kind": "plants", "siz": 64},  # and nothing about size missing
+            "demo.x.siz is an unknown key; "
+            "known are bucket, count, kind, label_noise, seed, size (did you mean 'size'?).",
+        ),
+        (
+            CULTURES | {"size": 64},
+            "demo.x.size is an unknown key; known are bucket, count, kind, label_noise, seed.",
+        ),
+        (
+            {"kind": "cultures", "count": 5, "seed": 1, "bucket": "data"},
+            "demo.x.label_noise is missing; give it a value.",
+        ),
+        (5, "demo.x is 5; it should hold keys such as kind, count and seed."),
+        (None, "demo.x is null; it should hold keys such as kind, count and seed."),
+    ],
+)
+def test_a_mistake_in_the_description_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, described: object, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    yaml.write(Path("params.yaml"), {"demo": {"x": described}}, "of a test")
+    with pytest.raises(GaiaError) as caught:
+        demo("x")
+    assert str(caught.value) == f"params.yaml: {said}"
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("section", [5, None, [], {}])
+def test_a_demo_section_that_is_none_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: object
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    yaml.write(Path("params.yaml"), {"demo": section}, "of a test")
+    with pytest.raises(GaiaError, match=r"^params\.yaml: demo is .*; it should hold one entry a demo folder\.$"):
+        demo("x")
+
+
+def test_what_is_described_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    yaml.write(Path("params.yaml"), {"demo": {"x": PLANTS, "y": CULTURES}}, "of a test")
+    demo("x")
+    demo("y")
+    assert len(contents(Path("data/raw/x"))) == 4
+    assert len(pd.read_csv("data/raw/y/cultures.csv")) == 5

@@ -341,8 +341,6 @@ def test_an_encoding_is_read_as_told(raw: Path) -> None:
         ("kind,days,co2,label,days\nx,1,2,yes,3", {}, "has the column 'days' twice"),
         ("\n".join([HEADER, *rows()]).replace("x", "käse").encode("cp1252"), {}, "not utf-8 .line 2.*to cp1252"),
         ("\n".join([HEADER, *rows()]).encode("utf-16"), {}, "is not utf-8 .line 1.*to utf-16"),
-        ("\n".join([HEADER, *rows()]), {"encoding": "klingon"}, "unknown encoding: klingon"),
-        ("\n".join([HEADER, *rows()]), {"separator": "||"}, "can't be read as CSV"),
         ([*rows(), '"x,4,400,yes', *rows()], {}, "can't be read as CSV from line 42 on: unexpected end of data"),
         ([*rows(), '"x,4,400,yes', 'x,4,"400",yes'], {}, "can't be read as CSV from line 42 on"),
         ([row.replace("no", "yes") for row in rows()], {}, "at least two classes are needed, found yes"),

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from gaia import paths
 from gaia.config import targets, yaml
 from gaia.config.check import check
-from gaia.config.schema import GROUPS, PLAIN_KEYS, PhotoLine, TableLine, kind_of
+from gaia.config.schema import GROUPS, PLAIN_KEYS, PhotoLine, TableLine, kind_of, takes_null, type_of
 from gaia.config.sources import Sources
 from gaia.errors import GaiaError, nearest, shown
 
@@ -29,13 +29,14 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
 
     Raises GaiaError with a sentence a problem.
     """
-    entries = _entries(root)
+    params = _params(root)
     options = _options(root)
     composed, problems = {}, []
     with initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-        for name, entry in entries.items():
+        for name, entry in params["lines"].items():
             try:
                 composed[name] = _compose_line(root, name, entry, options)
+                problems += _raw_problems(root, name, composed[name].raw, params.get("demo"))
             except GaiaError as error:
                 problems += str(error).splitlines()
     if problems:  # a mistake in an option that two lines choose is one mistake
@@ -62,8 +63,8 @@ def dump(config: PhotoLine | TableLine, *without: str) -> dict[str, Any]:
     return config.model_dump(by_alias=True, exclude=set(without))
 
 
-def _entries(root: Path) -> dict[str, Any]:
-    """The lines of params.yaml."""
+def _params(root: Path) -> dict[str, Any]:
+    """params.yaml, which holds lines."""
     params = _read(root, paths.PARAMS)
     for key in params:
         if key not in TOP_KEYS:
@@ -73,7 +74,23 @@ def _entries(root: Path) -> dict[str, Any]:
         raise GaiaError("params.yaml: lines is missing; give it one entry a line.")
     if not isinstance(params["lines"], dict) or not params["lines"]:
         raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}; it should hold one entry a line.")
-    return params["lines"]
+    return params
+
+
+def _raw_problems(root: Path, line: str, raw: str, demo: Any) -> list[str]:
+    """What there is instead of a line's raw data; nothing if they are there, or DVC knows how they come: DVC itself
+    would stop at a path that doesn't exist."""
+    folder, made = paths.raw(""), demo if isinstance(demo, dict) else {}
+    for part in Path(raw).parts:
+        if not (root / folder / part).exists():
+            known = sorted({file.name.removesuffix(".dvc") for file in (root / folder).glob("[!.]*")} | set(made))
+            if part in known:
+                return []
+            holds = f"{', '.join(known[:20]) or 'nothing'}{', ...' if len(known) > 20 else ''}"
+            place = f"params.yaml: lines.{line}.raw is {shown(raw)}"
+            return [f"{place}; {folder} holds {holds}{nearest(part, known)}."]
+        folder, made = folder / part, {}
+    return []
 
 
 def _options(root: Path) -> dict[str, list[str]]:
@@ -135,10 +152,10 @@ def _compose_line(root: Path, name: str, entry: Any, options: dict[str, list[str
         config = compose("config", overrides=overrides)
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
         raise GaiaError(_defaults_problem(here, error, options)) from None
+    composed: Any = OmegaConf.to_container(config)
+    values = _meant(values, kind_of(_framework(composed)))
     sources = Sources(root, name, {**choices, **values}, overrides)
-    OmegaConf.set_struct(config, False)
-    config.merge_with(values)
-    content, problems = _resolve(sources, config)
+    content, problems = _resolve(sources, OmegaConf.create(_merged(composed, values)))
     try:
         line = check(sources, content["framework"], content)
     except GaiaError as error:
@@ -149,13 +166,13 @@ def _compose_line(root: Path, name: str, entry: Any, options: dict[str, list[str
 
 
 def _read_entry(here: str, entry: dict[str, Any], options: dict[str, list[str]]) -> tuple[dict[str, str], dict]:
-    """Which option of which group the entry chooses, and which values it sets. null chooses and sets nothing."""
+    """Which option of which group the entry chooses, and which values it sets."""
     choices: dict[str, str] = {}
     values: dict[str, Any] = {}
     problems = []
-    for key, value in _without_nulls(entry).items():
+    for key, value in entry.items():
         if key == "bucket":  # for dvc.yaml: where the data are stored changes nothing of what is built
-            if value not in paths.BUCKETS:
+            if value not in (None, *paths.BUCKETS):
                 buckets = f"{', '.join(paths.BUCKETS)}{nearest(value, paths.BUCKETS)}"
                 problems.append(f"{here}.bucket is {shown(value)}; the buckets are {buckets}.")
         elif key in PLAIN_KEYS:
@@ -179,16 +196,35 @@ def _read_entry(here: str, entry: dict[str, Any], options: dict[str, list[str]])
                 )
     if entry.get("framework") is None:
         problems.append(f"{here}.framework is missing; the options are {', '.join(options['framework'])}.")
+    if entry.get("bucket") is None:
+        problems.append(f"{here}.bucket is missing; the buckets are {', '.join(paths.BUCKETS)}.")
     if problems:
         raise GaiaError("\n".join(problems))
     return choices, values
 
 
-def _without_nulls(values: Any) -> Any:
-    """null in params.yaml means "as the option's file says", so that `dvc exp run -S` finds the key to set."""
-    if isinstance(values, dict):
-        return {k: _without_nulls(v) for k, v in values.items() if v is not None}
+def _meant(values: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """The values without the nulls that mean "as the option's file says": those of keys that can't be null. They stand
+    in params.yaml for `dvc exp run -S`, which sets no key that isn't there."""
+    meant: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            meant[key] = _meant(value, type_of(schema, key))
+        elif value is not None or takes_null(schema, key):
+            meant[key] = value
+    return meant
+
+
+def _merged(content: Any, values: Any) -> Any:
+    """`values` over `content`, key by key where both hold keys; else the values alone, of whatever kind."""
+    if isinstance(content, dict) and isinstance(values, dict):
+        return {**content, **{key: _merged(content.get(key), value) for key, value in values.items()}}
     return values
+
+
+def _framework(content: dict[str, Any]) -> Any:
+    section = content.get("framework")
+    return section.get("name") if isinstance(section, dict) else section
 
 
 def _resolve(sources: Sources, config: DictConfig) -> tuple[dict[str, Any], list[str]]:
@@ -197,8 +233,7 @@ def _resolve(sources: Sources, config: DictConfig) -> tuple[dict[str, Any], list
     Raises GaiaError if the framework is unknown, or a reference leads nowhere.
     """
     unresolved: Any = OmegaConf.to_container(config)
-    section = unresolved.get("framework")
-    name = section.get("name") if isinstance(section, dict) else section
+    name = _framework(unresolved)
     if not isinstance(name, str) or name not in targets.ALLOWED:
         raise GaiaError(
             f"{sources.place('framework', 'name')} is {shown(name)}; it should be one of "

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gaia.errors import shown
 
 
 def _differ(classes: list[str]) -> list[str]:
@@ -19,10 +22,31 @@ def _twice(words: Iterable[str]) -> str | None:
     return next((word for word in words if word in seen or seen.add(word)), None)  # type: ignore[func-returns-value]
 
 
+def _separates(separator: str) -> str:
+    if separator != "\t" and (len(separator) != 1 or not separator.isprintable() or separator in '" '):
+        raise ValueError(f"is {shown(separator)}; it should be one character, but no quote, space or line break")
+    return separator
+
+
+def _encodes(encoding: str) -> str:
+    try:
+        text = codecs.lookup(encoding)._is_text_encoding  # not base64, which Python has as a codec, too
+    except (LookupError, ValueError):
+        text = False
+    if not text:
+        raise ValueError(f"is {shown(encoding)}; it should be an encoding of text that Python knows, such as utf-8")
+    return encoding
+
+
+def _without_nulls(columns: Any) -> Any:
+    return {k: v for k, v in columns.items() if v is not None} if isinstance(columns, dict) else columns
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1)]
 Classes = Annotated[list[Text], Field(min_length=2), AfterValidator(_differ)]
+Columns = Annotated[dict[str, Text], BeforeValidator(_without_nulls)]  # null takes one away that another file names
 
 
 class Strict(BaseModel):
@@ -67,11 +91,11 @@ class Photos(Data):
 class Table(Data):
     kind: Literal["table"]
     label: Text
-    categories: dict[str, Text]
-    numbers: dict[str, Text]
-    separator: Text
+    categories: Columns
+    numbers: Columns
+    separator: Annotated[str, AfterValidator(_separates)]
     decimal: Literal[".", ","]
-    encoding: str
+    encoding: Annotated[str, AfterValidator(_encodes)]
 
     @model_validator(mode="after")
     def _has_features(self) -> Table:
@@ -139,7 +163,7 @@ class Gates(Strict):
 
 
 class Line(Strict):
-    raw: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$")]
+    raw: Annotated[str, Field(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$")]  # below data/raw
     question: str | None
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     evaluation: Evaluation
@@ -171,3 +195,17 @@ GROUPS = tuple(key for key in PhotoLine.model_fields if key not in PLAIN_KEYS)
 def kind_of(framework: str) -> type[PhotoLine] | type[TableLine]:
     """The schema of a line with this framework."""
     return TableLine if framework == "catboost" else PhotoLine
+
+
+def type_of(schema: Any, key: str) -> Any:
+    """The type of what stands under a key of a section or mapping; None if the schema doesn't say."""
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return schema.model_fields[key].annotation if key in schema.model_fields else None
+    return get_args(schema)[1] if get_origin(schema) is dict else None
+
+
+def takes_null(schema: Any, key: str) -> bool:
+    """Whether null under a key of a section or mapping says something: there is none, or the key is unknown."""
+    if isinstance(schema, type) and issubclass(schema, Strict) and key not in schema.model_fields:
+        return True
+    return get_origin(schema) is dict or type(None) in get_args(type_of(schema, key))

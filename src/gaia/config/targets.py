@@ -23,6 +23,28 @@ ALLOWED = {
     "catboost": {"model": "catboost.CatBoostClassifier"},
 }
 
+# A key -> the arguments that it decides, by all their names: CatBoost refuses two names of one. None: the curves and
+# the choice of the best tree count on each tree's loss and accuracy, and where a run is watched and resumed is set.
+OF_CATBOOST: dict[str | None, str] = {
+    "trainer.max_epochs": "iterations n_estimators num_boost_round num_trees",
+    "trainer.patience": "early_stopping_rounds od_wait od_type od_pval",
+    "trainer.class_weights": "auto_class_weights",
+    "trainer.device": "task_type",
+    "seed": "random_seed random_state",
+    "data.classes": "loss_function objective class_names classes_count target_border",
+    "data.categories": "cat_features",
+    "model.learning_rate": "eta",
+    "model.depth": "max_depth",
+    "model.l2_leaf_reg": "reg_lambda",
+    "model.border_count": "max_bin",
+    "model.rsm": "colsample_bylevel",
+    "model.max_leaves": "num_leaves",
+    "model.min_data_in_leaf": "min_child_samples",
+    None: "custom_metric custom_loss eval_metric metric_period eval_fraction use_best_model best_model_min_trees "
+    "text_features embedding_features thread_count train_dir allow_writing_files output_borders save_snapshot "
+    "snapshot_file snapshot_interval callback name verbose verbose_eval silent logging_level",
+}
+
 # Arguments that src/gaia/frameworks gives itself -> the key that decides them, if one does
 GIVEN: dict[str, dict[str, str | None]] = {
     "torchvision.models": {"num_classes": "data.classes", "progress": None},
@@ -30,10 +52,7 @@ GIVEN: dict[str, dict[str, str | None]] = {
     "keras.applications": {"classes": "data.classes", "input_shape": "data.image_size", "input_tensor": None}
     | dict.fromkeys(("include_top", "pooling", "classifier_activation")),
     "keras.optimizers": {"learning_rate": "optimizer.lr", "name": None},
-    "catboost": {"iterations": "trainer.max_epochs", "early_stopping_rounds": "trainer.patience", "random_seed": "seed"}
-    | {"auto_class_weights": "trainer.class_weights", "task_type": "trainer.device", "loss_function": "data.classes"}
-    | dict.fromkeys(("custom_metric", "train_dir", "use_best_model", "save_snapshot"))
-    | dict.fromkeys(("snapshot_file", "snapshot_interval")),
+    "catboost": {argument: key for key, arguments in OF_CATBOOST.items() for argument in arguments.split()},
 }
 
 REQUIRED = object()  # stands for the default of an argument that has none
@@ -44,15 +63,27 @@ def problem(framework: str, group: str, target: str) -> str | None:
     allowed = ALLOWED[framework][group]
     module, _, name = target.rpartition(".")
     package = allowed.rpartition(".")[0]
-    exists = module == package and not name.startswith("_") and _definition(module, name) is not None
-    if exists and fnmatchcase(target, allowed):
+    found = _definition(module, name) if module == package and not name.startswith("_") else None
+    if found and fnmatchcase(target, allowed) and _is_a(group, *found):
         return None
-    names = {n for n in _public_names(package) if fnmatchcase(f"{package}.{n}", allowed) and _definition(package, n)}
-    if module == package and not exists:
+    names = {n for n in _public_names(package) if fnmatchcase(f"{package}.{n}", allowed)}
+    names = {n for n in names if (known := _definition(package, n)) and _is_a(group, *known)}
+    if module == package and not found:
         return f"doesn't exist in {package}{nearest(name, names)}"
+    if found and fnmatchcase(target, allowed):
+        return f"is no {group}; framework {framework} takes those of {package}{nearest(name, names)}"
     same = [f"{package}.{n}" for n in names if n.lower() == name.lower()]
     suggestion = f" (did you mean '{same[0]}'?)" if same else ""
     return f"is outside the allow-list; framework {framework} takes {allowed}{suggestion}"
+
+
+def _is_a(group: str, module: str, found: Found) -> bool:
+    """Whether it is a model or optimizer: beside those stand helpers. torchvision marks the functions that make one."""
+    if group == "optimizer":
+        return isinstance(found, ast.ClassDef)
+    return not module.startswith("torchvision.") or any(
+        isinstance(n, ast.Name) and n.id == "register_model" for mark in found.decorator_list for n in ast.walk(mark)
+    )
 
 
 def argument_problems(target: str, given: dict[str, Any]) -> dict[str, str]:

@@ -1,22 +1,23 @@
 """Generate a demo folder under data/raw: `python -m gaia.stages.demo demo_plants`"""
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from gaia import paths
 from gaia.config import yaml
 from gaia.config.schema import Share, Strict
+from gaia.config.sentences import sentences
 from gaia.demo import write_photos, write_table
-from gaia.errors import GaiaError, exit_with_a_sentence
+from gaia.errors import GaiaError, exit_with_a_sentence, nearest, shown
 
 
 class DemoTable(Strict):
     """A table of cultures: `count` rows."""
 
     bucket: paths.Bucket  # for dvc.yaml
-    kind: Literal["cultures"]
+    kind: str
     count: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     label_noise: Share
@@ -25,8 +26,10 @@ class DemoTable(Strict):
 class DemoPhotos(DemoTable):
     """`count` photos whose longer side has `size` px."""
 
-    kind: Literal["plants", "bags"]  # type: ignore[assignment]
     size: Annotated[int, Field(ge=16)]
+
+
+KINDS: dict[str, type[DemoTable]] = {"plants": DemoPhotos, "bags": DemoPhotos, "cultures": DemoTable}
 
 
 def demo(name: str) -> None:
@@ -34,15 +37,7 @@ def demo(name: str) -> None:
 
     Raises GaiaError if the description is wrong.
     """
-    described = yaml.read(paths.PARAMS).get("demo") or {}
-    if name not in described:
-        raise GaiaError(f"params.yaml: demo.{name} is missing; the demo folders are {', '.join(described)}.")
-    try:
-        asked: DemoTable = TypeAdapter(DemoPhotos | DemoTable).validate_python(described[name])
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        key = ".".join(str(part) for part in wrong["loc"][1:])
-        raise GaiaError(f"params.yaml: demo.{name}.{key}: {wrong['msg']}.") from None
+    asked = _described(name)
     if isinstance(asked, DemoPhotos):
         from gaia.demo import bags, plants
 
@@ -50,6 +45,25 @@ def demo(name: str) -> None:
         write_photos(paths.raw(name), drawn.draw, drawn.LABELS, asked.count, asked.size, asked.seed, asked.label_noise)
     else:
         write_table(paths.raw(name), asked.count, asked.seed, asked.label_noise)
+
+
+def _described(name: str) -> DemoTable:
+    folders = yaml.read(paths.PARAMS).get("demo")
+    if not isinstance(folders, dict) or not folders:
+        raise GaiaError(f"params.yaml: demo is {shown(folders)}; it should hold one entry a demo folder.")
+    if name not in folders:
+        raise GaiaError(f"params.yaml: demo.{name} is missing; the demo folders are {', '.join(folders)}.")
+    here, described = f"params.yaml: demo.{name}", folders[name]
+    if not isinstance(described, dict):
+        raise GaiaError(f"{here} is {shown(described)}; it should hold keys such as kind, count and seed.")
+    kind = described.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise GaiaError(f"{here}.kind is {shown(kind)}; the kinds are {', '.join(KINDS)}{nearest(kind, KINDS)}.")
+    try:
+        return KINDS[kind].model_validate(described)
+    except ValidationError as error:
+        told = sentences(error.errors(), KINDS[kind], lambda *keys: ("params.yaml", yaml.dotted(("demo", name, *keys))))
+        raise GaiaError("\n".join(told)) from None
 
 
 if __name__ == "__main__":

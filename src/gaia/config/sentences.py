@@ -1,0 +1,78 @@
+"""pydantic's errors as sentences: what was found, where, what would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gaia.config.yaml import Keys
+from gaia.errors import nearest, shown
+
+# pydantic's error type -> what would do instead; names in braces are of its context
+WOULD_DO = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "a list of at least {min_length}",
+    "string_too_short": "text that isn't empty",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "a folder or file below data/raw, named with letters, digits, spaces and _ . -",
+}
+
+
+def sentences(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str]], where: str = "") -> list[str]:
+    """pydantic's errors as sentences of ours; `find` gives the file and the name there of what the keys lead to. A
+    section that has, or lacks, several keys is one mistake: an option made for another framework, say."""
+    told: list[str] = []
+    together: dict[tuple[str, Keys, str], list[Any]] = {}
+    for e in errors:
+        if e["type"] in ("missing", "extra_forbidden"):
+            file, _ = find(*e["loc"])
+            together.setdefault((e["type"], e["loc"][:-1], file), []).append(e["loc"])
+        else:
+            told.append(_sentence(": ".join(find(*e["loc"])), e))
+    for (kind, above, file), locations in together.items():
+        if kind == "missing":  # a key that was only misspelled isn't missing as well
+            unknown = [loc[-1] for (k, a, _), locs in together.items() if k != kind and a == above for loc in locs]
+            locations = [loc for loc in locations if not any(nearest(word, [loc[-1]]) for word in unknown)]
+            if not locations:
+                continue
+        keys = [find(*location)[1] for location in locations]
+        many = len(keys) > 1
+        if kind == "missing":
+            verb, them = ("are", "them values") if many else ("is", "it a value")
+            told.append(f"{file}: {', '.join(keys)} {verb} missing; give {them}.")
+        else:
+            known = _known_keys(schema, above)
+            does = f"are unknown keys{where}" if many else "is an unknown key"
+            suggestion = "" if many else nearest(locations[0][-1], known)
+            told.append(f"{file}: {', '.join(keys)} {does}; known are {', '.join(known)}{suggestion}.")
+    return told
+
+
+def _sentence(place: str, error: Any) -> str:
+    found = error["input"]
+    context = {k: f"{v:.10g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
+    if error["type"] == "value_error":
+        return f"{place} {context['error']}."
+    would = WOULD_DO[error["type"]].format(**context) if error["type"] in WOULD_DO else error["msg"].lower()
+    if error["type"] == "string_type" and isinstance(found, int | float):
+        would += ", in quotes"
+    if error["type"] in ("int_type", "float_type") and isinstance(found, str) and found.strip(" +-").isdigit():
+        would += ", without quotes"
+    suggestion = nearest(found, context["expected"].split("'")[1::2]) if error["type"] == "literal_error" else ""
+    return f"{place} is {shown(found)}; it should be {would}{suggestion}."
+
+
+def _known_keys(schema: Any, above: Keys) -> list[str]:
+    for key in above:
+        schema = schema.model_fields[key].annotation
+    return sorted(schema.model_fields)
