@@ -70,11 +70,11 @@ def by_source(dataset: index.Dataset) -> dict[str, dict[str, str]]:
     return dataset.table.set_index("source").to_dict("index")
 
 
-def read(content: bytes, name: str = "photo.png", size: int = 8, **limits: float) -> NDArray[np.uint8]:
+def read(content: bytes, name: str = "photo.png", size: int = 8, **limits: object) -> NDArray[np.uint8]:
     return noted(content, name, size, **limits)[0]
 
 
-def noted(content: bytes, name: str, size: int = 8, **limits: float) -> tuple[NDArray[np.uint8], list[str]]:
+def noted(content: bytes, name: str, size: int = 8, **limits: object) -> tuple[NDArray[np.uint8], list[str]]:
     return images.read(
         content, name, **({"size": size, "framing": "crop", "max_megapixels": 10, "min_side": 2} | limits)
     )
@@ -350,6 +350,69 @@ def test_a_bomb_is_refused_at_once_and_without_memory(tmp_path: Path) -> None:
         assert reason.startswith("too large" if "bomb" in line else "unreadable: Decompressed data too large")
         assert float(seconds) < 2
         assert float(megabytes) < 50
+
+
+HUGE = """
+import re, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from gaia import images
+content, images._AT_ONCE, threads = Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), int(sys.argv[3])
+status = Path("/proc/self/status")  # its peak is this process's own: getrusage begins with the parent's
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1])
+before = peak()
+with ThreadPoolExecutor(threads) as pool:
+    read = lambda _: images.read(content, "photo.png", size=64, framing="crop", max_megapixels=100, min_side=8)
+    list(pool.map(read, range(threads)))
+print(peak() - before)
+"""
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system tells no peak of memory")
+
+
+def huge(mode: str) -> bytes:
+    """A small file of 4200 x 4200 px."""
+    image = Image.new(mode, (4200, 4200), {"RGBA": (200, 10, 20, 128), "LA": (200, 128)}.get(mode, 1))
+    return encoded(image, compress_level=1, **({"transparency": 0} if mode == "P" else {}))
+
+
+def grown(tmp_path: Path, content: bytes, at_once: int, threads: int) -> float:
+    """Bytes by which the memory grows as so many threads read the photo."""
+    (tmp_path / "photo.png").write_bytes(content)
+    command = [sys.executable, "-c", HUGE, tmp_path / "photo.png", str(at_once), str(threads)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+
+@needs_proc
+@pytest.mark.parametrize(("mode", "stored"), [("P", 1), ("1", 1), ("I;16", 2), ("LA", 4), ("RGBA", 4), ("RGB", 4)])
+def test_a_huge_photo_of_any_mode_is_held_in_memory_once(mode: str, stored: int, tmp_path: Path) -> None:
+    assert grown(tmp_path, huge(mode), 2**27, 1) / 4200**2 < stored + 1.5  # bytes a pixel
+
+
+@needs_proc
+def test_more_threads_decode_no_more_pixels_at_once(tmp_path: Path) -> None:
+    assert grown(tmp_path, huge("RGBA"), 4200**2, 6) / 4200**2 < 4 + 2
+
+
+def pointwise_modes() -> dict[str, Image.Image]:
+    image = picture(1, 300)
+    faint = Image.new("L", (300, 300), 100)
+    return {
+        "P": image.quantize(16), "1": image.convert("1"), "RGBA": Image.merge("RGBA", (*image.split(), faint)),
+        "I;16": Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) << 8),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", pointwise_modes())
+@pytest.mark.parametrize("framing", ["crop", "stretch"])
+def test_conversion_in_strips_and_shrinking_before_it_leave_the_pixels_as_they_were(
+    mode: str, framing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(pointwise_modes()[mode].crop((0, 0, 300, 230)))
+    whole = read(content, size=20, framing=framing)
+    monkeypatch.setattr(images, "_STRIP", 7 * 300)
+    assert (read(content, size=20, framing=framing) == whole).all()
+    monkeypatch.setattr(images, "_HUGE", 10_000)
+    assert np.abs(read(content, size=20, framing=framing).astype(int) - whole).mean() < 4
 
 
 # --- a folder with everything in it

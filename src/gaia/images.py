@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,13 @@ _UPRIGHT = {  # EXIF orientation -> what undoes it
     8: Image.Transpose.ROTATE_90,
 }
 
+_HUGE = 2**24  # px from which a photo is shrunk while it is converted
+_STRIP = 2**18  # px converted at once
+_AT_ONCE = 2**27  # px decoded at once by all threads together, at 4 to 6 bytes each (WebP: 16)
+_room = threading.Condition()
+_decoding = 0  # px
+
+Image.core.set_block_size(2**26)  # type: ignore[attr-defined]  # so large that malloc returns it once it is freed
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours (max_megapixels), checked before a pixel is decoded
 warnings.filterwarnings("ignore", module=r"PIL\.")  # once: catch_warnings in `read` would not be safe in threads
 
@@ -57,11 +67,14 @@ def read(
     try:
         image = Image.open(io.BytesIO(content), formats=_DECODERS)
         notes = _check(image, name, max_megapixels, min_side)
+        full = image.width * image.height
         image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at an eighth, a quarter or a half
         mode = image.mode
-        image.load()
-        turn = _turn(image, notes)
-        rgb = _square_rgb(image, size, framing)
+        with _share_of_memory(full if "progressive" in image.info else image.width * image.height):
+            image.load()
+            turn = _turn(image, notes)
+            rgb = _square_rgb(image, size, framing)
+            image.close()  # frees the pixels before another thread may begin
     except UnusablePhoto:
         raise
     except UnidentifiedImageError:
@@ -101,13 +114,42 @@ def _turn(image: Image.Image, notes: list[str]) -> Image.Transpose | None:
         return None
 
 
+@contextmanager
+def _share_of_memory(pixels: int) -> Iterator[None]:
+    """Waits until this photo fits beside those that other threads decode; alone, any fits."""
+    global _decoding
+    with _room:
+        _room.wait_for(lambda: not _decoding or _decoding + pixels <= _AT_ONCE)
+        _decoding += pixels
+    try:
+        yield
+    finally:
+        with _room:
+            _decoding -= pixels
+            _room.notify_all()
+
+
 def _square_rgb(image: Image.Image, size: int, framing: str) -> Image.Image:
     """Scaled first where the mode allows it, so that a large photo is held in memory once."""
-    scalable = image.mode in ("RGB", "RGBA", "L", "LA", "CMYK") and "transparency" not in image.info
-    whole = image if scalable else _to_rgb(image)
+    scalable = image.mode in ("RGB", "L", "CMYK")
+    if image.mode in ("RGBA", "LA"):  # Pillow weighs a copy with the opacity first
+        scalable = image.width * image.height <= _HUGE
+    whole = image if scalable and "transparency" not in image.info else _shrunk_rgb(image, size)
     if framing == "crop":
         return _to_rgb(ImageOps.fit(whole, (size, size), Image.Resampling.BILINEAR))
     return _to_rgb(whole.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _shrunk_rgb(image: Image.Image, size: int) -> Image.Image:
+    """The photo in RGB, converted strip by strip; a huge one also shrunk to some 2 x `size` px on its shorter side."""
+    width, height = image.size
+    factor = max(1, min(width, height) // (2 * size)) if width * height > _HUGE else 1
+    whole = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = factor * max(1, _STRIP // (factor * width))
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        whole.paste(_to_rgb(strip).reduce(factor), (0, top // factor))
+    return whole
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
