@@ -594,11 +594,55 @@ def test_a_missing_an_empty_and_a_flat_folder_are_refused_in_a_sentence(tmp_path
 def test_a_class_of_which_nothing_is_usable_is_missed(tmp_path: Path) -> None:
     raw = folder(tmp_path / "raw")
     (raw / "c").mkdir()
-    with pytest.raises(GaiaError, match="the class 'c' has 0 usable items"):
-        prepared(raw, tmp_path / "out")
-    assert "c,c,,,0,quarantined,empty folder" in (tmp_path / "out" / "index.csv").read_text()
     (raw / "c" / "photo.jpg").write_text("no image")
     with pytest.raises(GaiaError, match="the class 'c' has 0 usable items"):
+        prepared(raw, tmp_path / "out")
+
+
+def test_a_folder_in_which_nothing_is_a_photo_is_no_class(tmp_path: Path) -> None:
+    raw = folder(tmp_path / "raw")
+    (raw / "empty" / "deeper").mkdir(parents=True)
+    (raw / "notes").mkdir()
+    (raw / "notes" / "readme.txt").write_text("no image")
+    data = prepared(raw, tmp_path / "out", max_quarantined=0.05)
+    assert data.labels == ["a", "b"]
+    rows = by_source(data)
+    assert rows["notes/readme.txt"]["verdict"] == rows["empty"]["verdict"] == "quarantined"
+    assert rows["notes/readme.txt"]["reason"] == "stray folder: not an image, nor is anything beside it"
+    assert rows["empty"]["reason"] == "stray folder: empty"
+
+
+def test_photos_of_other_classes_are_left_out_and_count_as_no_damage(tmp_path: Path) -> None:
+    raw = folder(tmp_path / "raw", labels=("a", "b", "c"))
+    with console.capture() as said:
+        data = prepared(raw, tmp_path / "out", classes=["a", "b"], max_quarantined=0.0)
+    assert data.labels == ["a", "b"]
+    others = data.table[data.table["label"] == "c"]
+    assert set(others["verdict"]) == {"left out"} and set(others["split"]) == {""}
+    assert "left out 20 that are none of data.classes: c 20" in said.get()
+
+
+def test_a_mirrored_photo_shares_the_split_of_its_original(tmp_path: Path) -> None:
+    raw = folder(tmp_path / "raw")
+    for i in range(20):
+        photo = Image.open(raw / "a" / f"{i:03d}.png")
+        photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(raw / "a" / f"{i:03d}-mirrored.png")
+    with console.capture() as said:
+        rows = by_source(prepared(raw, tmp_path / "out"))
+    for i in range(20):
+        assert rows[f"a/{i:03d}.png"]["split"] == rows[f"a/{i:03d}-mirrored.png"]["split"]
+    assert "40 much like others: 20 groups, each in one split, the largest of 2" in said.get()
+
+
+def test_where_near_duplicates_leave_a_split_empty_the_setting_is_named(tmp_path: Path) -> None:
+    raw, random = tmp_path / "raw", np.random.default_rng(0)
+    for number, label in enumerate(("a", "b")):
+        (raw / label).mkdir(parents=True)
+        for i in range(20):  # a camera that never moves
+            shot = np.array(picture(number))
+            shot[:2, :2] = random.integers(0, 256, 3)
+            (raw / label / f"{i}.png").write_bytes(encoded(Image.fromarray(shot)))
+    with pytest.raises(GaiaError, match=r"near-duplicates share a split.*largest of 20 items; lower data.near_dup"):
         prepared(raw, tmp_path / "out")
 
 

@@ -145,7 +145,7 @@ def test_any_text_survives_as_category_and_label(
         ("x,4,400,", "label is empty"),
         ("x,4,400", "has 3 cells: the header 4"),
         ("x,4,400,yes,", "has 5 cells: the header 4"),
-        ("z,4,400,maybe", "label 'maybe' is none of data.classes"),
+        ("x,4,400,N/A", "label is unknown, or a class to be named in data.classes: 'N/A'"),
     ],
 )
 def test_a_row_that_is_no_use_is_quarantined_with_the_reason(raw: Path, row: str, reason: str) -> None:
@@ -154,6 +154,30 @@ def test_a_row_that_is_no_use_is_quarantined_with_the_reason(raw: Path, row: str
     assert last(data)["source"] == "table.csv:42"
     assert data.truth[-1] == -1
     assert (data.table["verdict"][:-1] == "ok").all()
+
+
+def test_rows_of_other_classes_are_left_out_and_count_as_no_damage(raw: Path) -> None:
+    others = [f"x,{i},400,maybe" for i in range(40)]
+    data = prepared(raw, [*rows(), *others], classes=["no", "yes"], max_quarantined=0.0)
+    assert set(data.table["verdict"][40:]) == {"left out"}
+    assert set(data.table["reason"][40:]) == {"label is none of data.classes: 'maybe'"}
+    assert set(data.table["split"][40:]) == {""} and (data.truth[40:] == -1).all()
+
+
+def test_a_label_that_says_nothing_is_no_class_unless_it_is_named(raw: Path) -> None:
+    unsaid = [f"x,{i},400,{'NA' if i % 2 else 'none'}" for i in range(40)]
+    assert prepared(raw, [*rows(), *unsaid]).labels == ["no", "yes"]
+    named = prepared(raw, [*rows(), *unsaid], classes=["no", "yes", "none"])
+    assert (named.table["verdict"] == "ok").sum() == 60
+
+
+def test_the_screen_names_the_most_frequent_reasons_and_counts_the_others(raw: Path) -> None:
+    bad = [f"x,4,400,yes{',' * i}" for i in range(1, 15)]
+    with console.capture() as said:
+        prepared(raw, [*rows(), *bad, "x,four,400,yes", *(f"rare{i},{i},1,yes" for i in range(20))])
+    lines = said.get().splitlines()
+    assert sum(" occurs in no training row" in line for line in lines) == 1
+    assert "  and 6 more reasons: 6 items" in lines
 
 
 @pytest.mark.parametrize("empty", ["", " ", "NaN", "nan", "NA", "n/a", "#N/A", "null", "None"])
@@ -169,7 +193,7 @@ def test_a_category_that_no_training_row_has_is_quarantined_since_a_model_refuse
     assert set(rare["split"]) == {"train", ""}
     unseen = rare[rare["split"] == ""]
     assert (unseen["verdict"] == "quarantined").all()
-    assert unseen["reason"].str.fullmatch(r"kind 'rare\d+' occurs in no training row").all()
+    assert unseen["reason"].str.fullmatch(r"kind occurs in no training row: 'rare\d+'").all()
     train = set(data.inputs["kind"].to_numpy()[data.rows("train")])
     assert set(data.features[0]["categories"]) == train
 

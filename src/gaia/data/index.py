@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gaia.config.schema import Data
+from gaia.config.schema import Data, Photos
 from gaia.console import console
 from gaia.data.splits import SPLITS, representatives, split_of
 from gaia.errors import GaiaError, nearest
 
+_REASONS = 10  # shown on screen, the most frequent ones
 COLUMNS = ["source", "label", "split", "sha256", "size", "verdict", "reason"]
 
 
@@ -39,12 +40,20 @@ class Dataset(NamedTuple):
 
 
 def assign_splits(
-    index: pd.DataFrame, config: Data, seed: int, hashes: NDArray[np.uint64] | None, distance: int
-) -> None:
-    """Fill the column `split` of the usable rows, and note duplicates and near-duplicates in `reason`."""
+    index: pd.DataFrame,
+    config: Data,
+    seed: int,
+    hashes: NDArray[np.uint64] | None = None,
+    mirror: NDArray[np.uint64] | None = None,
+) -> pd.Series[str]:
+    """Fill the column `split` of the usable rows, and note duplicates and near-duplicates in `reason`.
+
+    Gives the group of each usable row: the content hash that speaks for it (`hashes`, `mirror`: see representatives).
+    """
     usable = np.flatnonzero((index["verdict"] == "ok").to_numpy())
     shas = index["sha256"].to_numpy()[usable].tolist()
-    speakers = representatives(shas, None if hashes is None else hashes[usable], distance)
+    distance = config.near_duplicates if isinstance(config, Photos) else 0
+    speakers = representatives(shas, None if hashes is None else hashes[usable], distance, mirror)
     shares = config.splits
     index.loc[usable, "split"] = [split_of(s, seed, shares.validation, shares.test) for s in speakers]
     sources, labels, reasons = (index[column].tolist() for column in ("source", "label", "reason"))
@@ -60,23 +69,26 @@ def assign_splits(
         for key in keys:
             first.setdefault(key, row)
     index["reason"] = reasons
+    return pd.Series(speakers, index=usable, dtype=object)
 
 
-def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) -> list[str]:
-    """The labels in order, after the checks that would make training pointless.
+def check(line: str, index: pd.DataFrame, groups: pd.Series[str], config: Data, positive: str | None) -> list[str]:
+    """The labels in order, after the checks that would make training pointless. `groups`: see assign_splits.
 
     Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
     none in a split, a configured or positive class that isn't there.
     """
     usable = index[index["verdict"] == "ok"]
-    bad = index[index["verdict"] != "ok"]
-    _summarise(line, usable, bad)
+    bad = index[index["verdict"] == "quarantined"]
+    groups = groups[usable.index]
+    _summarise(line, index, groups)
     where = f"data/prepared/{line}/index.csv"
-    share = len(bad) / max(1, len(index))
+    asked = len(usable) + len(bad)
+    share = len(bad) / max(1, asked)
     if share > config.max_quarantined:
         examples = "; ".join(f"{r.source}: {r.reason}" for r in bad.head(3).itertuples())
         raise GaiaError(
-            f"{line}: {len(bad)} of {len(index)} items ({share:.0%}) can't be used, more than data.max_quarantined "
+            f"{line}: {len(bad)} of {asked} items ({share:.0%}) can't be used, more than data.max_quarantined "
             f"allows ({config.max_quarantined:.0%}): {examples}. "
             f"All are in {where}; mend or remove them, or raise the limit."
         )
@@ -96,8 +108,8 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
         for split in SPLITS:
             if not ((usable["label"] == label) & (usable["split"] == split)).any():
                 raise GaiaError(
-                    f"{line}: none of the {n} items of class '{label}' fell into the {split} split; "
-                    f"add items, enlarge data.splits, or choose another seed."
+                    f"{line}: none of the {n} items of class '{label}' fell into the {split} split"
+                    f"{_remedy(usable[usable['label'] == label], groups, config)}."
                 )
     if positive is not None and positive not in labels:
         raise GaiaError(
@@ -107,13 +119,50 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
     return labels
 
 
-def _summarise(line: str, usable: pd.DataFrame, bad: pd.DataFrame) -> None:
-    classes = ", ".join(f"{label} {n}" for label, n in usable["label"].value_counts().sort_index().items())
+def _remedy(members: pd.DataFrame, groups: pd.Series[str], config: Data) -> str:
+    """Why a class misses a split, and what would do: few groups can't be spread, however many items they hold."""
+    n = groups[members.index].nunique()
+    if n > len(members) / 2:
+        return "; add items, enlarge data.splits, or choose another seed"
+    if not isinstance(config, Photos) or n == members["sha256"].nunique():
+        return f": only {n} of them differ; add items that do"
+    largest = groups.value_counts()[groups[members.index]].max()
+    return (
+        f": near-duplicates share a split, and these are {n} groups of such, the largest of {largest} items; "
+        f"lower data.near_duplicates ({config.near_duplicates}) if those differ, else add items that do"
+    )
+
+
+def _summarise(line: str, index: pd.DataFrame, groups: pd.Series[str]) -> None:
+    usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
-    _say(f"{line}: {len(usable)} usable ({classes}; {splits}), {len(bad)} quarantined")
+    _say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
+    if len(out):
+        _say(f"  left out {len(out)} that are none of data.classes: {_counts(out)}", style="yellow")
+    grouped = usable[groups.duplicated(keep=False)]
+    if len(grouped):
+        same = grouped["sha256"].duplicated(keep=False).sum()
+        found = [f"{n} {kind} others" for n, kind in ((same, "the same as"), (len(grouped) - same, "much like")) if n]
+        alike = grouped.groupby(groups[grouped.index])["label"]
+        mixed = sum(len(set(labels)) > 1 for _, labels in alike)
+        _say(
+            f"  {' and '.join(found)}: {alike.ngroups} groups, each in one split, the largest of {alike.size().max()}"
+            f"{f', {mixed} with different labels' if mixed else ''}",
+            style="yellow" if mixed else None,
+        )
     kinds = bad["reason"].str.split(":").str[0]
-    for kind, n in kinds.value_counts().items():
+    counts = kinds.value_counts()
+    for kind, n in counts.head(_REASONS).items():
         _say(f"  quarantined {n} x {kind}: {', '.join(bad.loc[kinds == kind, 'source'].head(3))}", style="yellow")
+    if len(counts) > _REASONS:
+        _say(f"  and {len(counts) - _REASONS} more reasons: {counts[_REASONS:].sum()} items", style="yellow")
+
+
+def _counts(items: pd.DataFrame) -> str:
+    """The labels in alphabetical order, each with the number of its items; at most twenty."""
+    counts = items["label"].value_counts().sort_index()
+    more = [f"{len(counts) - 20} more labels"] if len(counts) > 20 else []
+    return ", ".join([*(f"{label} {n}" for label, n in counts.head(20).items()), *more])
 
 
 def _say(text: str, style: str | None = None) -> None:

@@ -39,6 +39,8 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     if not raw.is_dir():
         raise GaiaError(f"{line}: {raw} is not a folder; give lines.{line}.raw a folder with one sub-folder a class.")
     files = _files(raw)
+    if files and files[0][0] == Path():
+        raise GaiaError(f"{line}: {raw} {files[0][1]}; give lines.{line}.raw a folder that does.")
     if not files:
         raise GaiaError(f"{line}: {raw} holds no file; it needs one sub-folder of photos a class.")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,10 +64,12 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
                     hashes[len(rows)] = photo.hash
                 rows.append(photo.row)
                 show(len(rows), "")
+    if not config.classes:
+        _set_aside_strays(rows)
     index = pd.DataFrame(rows, columns=indexes.COLUMNS)
-    indexes.assign_splits(index, config, seed, hashes, config.near_duplicates)
+    groups = indexes.assign_splits(index, config, seed, hashes, MIRROR)
     indexes.write(out, index)
-    labels = indexes.check(line, index, config, positive)
+    labels = indexes.check(line, index, groups, config, positive)
     indexes.write_description(out, labels, features=[])
 
 
@@ -76,6 +80,7 @@ def _cosines() -> NDArray[np.int64]:
 
 _COSINES = _cosines()  # [17, 32], the rows of a discrete cosine transform
 _SLOWEST = np.argsort(np.add.outer(np.arange(17), np.arange(17)).ravel(), kind="stable")[1:257]  # all but the mean
+MIRROR = np.packbits(_SLOWEST % 17 % 2 == 1).view(np.uint64)  # [4]: a mirrored photo's odd waves across are negated
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -83,7 +88,8 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     The signs of the slowest cosine waves in a 32 x 32 grey thumbnail (C. Zauner, "Implementation and Benchmarking of
     Perceptual Image Hash Functions", 2010), in integers, so that every machine finds the same. Half of the bits
-    differ between unrelated photos, dark ones too; a photo of one colour all over has none.
+    differ between unrelated photos, dark ones too; a photo of one colour all over has none. Mirroring a
+    photo flips those set in `MIRROR`.
     """
     grey = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.BOX)
     waves = _COSINES @ np.asarray(grey, dtype=np.int64) @ _COSINES.T
@@ -96,6 +102,7 @@ def _files(raw: Path) -> list[tuple[Path, str]]:
     Hidden files and folders are left out. The order is that of the names, on any system.
     """
     found: list[tuple[Path, str]] = []
+    tops: set[str] = set()
     to_do: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
     while to_do:
         folder, above = to_do.pop()
@@ -109,13 +116,14 @@ def _files(raw: Path) -> list[tuple[Path, str]]:
         if here in above:
             found.append((folder, "link to a folder that holds it"))
             continue
-        if not names and len(folder.parts) == 1:
-            found.append((folder, "empty folder"))
         for name in names:
             if os.path.isdir(raw / folder / name):  # noqa: PTH112 (that of Path raises where a link leads astray)
                 to_do.append((folder / name, (*above, here)))
+                tops.add((folder / name).parts[0])
             else:
                 found.append((folder / name, ""))
+    empty = tops - {file.parts[0] for file, _ in found if file.parts}
+    found += [(Path(name), "empty folder") for name in empty]
     return sorted(found, key=lambda file: file[0].as_posix())
 
 
@@ -127,7 +135,7 @@ def _read(raw: Path, file: Path, obstacle: str, config: Photos) -> _Photo:
     label = unicodedata.normalize("NFC", indexes.printable(file.parts[0]))  # macOS writes é as two characters
     row["label"] = label
     if config.classes and label not in config.classes:
-        return _Photo(row | {"reason": f"folder '{label}' is none of data.classes"})
+        return _Photo(row | {"verdict": "left out", "reason": f"folder is none of data.classes: '{label}'"})
     try:
         if obstacle:
             raise images.UnusablePhoto(obstacle)
@@ -140,6 +148,24 @@ def _read(raw: Path, file: Path, obstacle: str, config: Photos) -> _Photo:
     except images.UnusablePhoto as error:
         return _Photo(row | {"reason": indexes.printable(str(error))})
     return _Photo(row | {"verdict": "ok", "reason": "; ".join(notes)}, pixels, perceptual_hash(pixels))
+
+
+def _set_aside_strays(rows: list[dict[str, object]]) -> None:
+    """Folders in which nothing is an image, nor named like one, are no classes: their files get a reason that says so.
+
+    A folder of damaged photos stays a class, which is then missed.
+    """
+    suffixes = frozenset().union(*images.SUFFIXES.values())
+    photographic = {
+        row["label"]
+        for row in rows
+        if row["reason"] not in ("not an image", "empty file", "empty folder")
+        or Path(str(row["source"])).suffix.lower() in suffixes
+    }
+    for row in rows:
+        if row["label"] not in photographic:
+            why = "empty" if row["reason"] == "empty folder" else f"{row['reason']}, nor is anything beside it"
+            row |= {"label": "", "reason": f"stray folder: {why}"}
 
 
 def _content(path: Path, max_megapixels: float) -> bytes:

@@ -27,33 +27,45 @@ def split_of(sha256: str, seed: int, validation: float, test: float) -> str:
     return "validation" if place < test + validation else "train"
 
 
-def representatives(sha256: Sequence[str], hashes: NDArray[np.uint64] | None, distance: int) -> list[str]:
+def representatives(
+    sha256: Sequence[str],
+    hashes: NDArray[np.uint64] | None,
+    distance: int,
+    mirror: NDArray[np.uint64] | None = None,
+) -> list[str]:
     """For each item the content hash that speaks for it: the smallest among its duplicates and near-duplicates.
 
     `hashes`: perceptual hashes uint64 [n, words], or None to compare contents only. Two items are near-duplicates
-    if at most `distance` bits differ; the relation is closed over chains, so that no chain spans two splits.
+    if at most `distance` bits differ, or would after one is mirrored, which flips the bits set in `mirror`, uint64
+    [words]; the relation is closed over chains, so that no chain spans two splits.
     So an item that is added may give another speaker to those that it duplicates, and to no other.
     """
     if hashes is None or distance == 0 or len(sha256) == 0:
         return list(sha256)
     distinct, where = np.unique(hashes, axis=0, return_inverse=True)
-    group = _groups(distinct, distance)[where.ravel()]
+    group = _groups(distinct, distance, mirror)[where.ravel()]
     smallest: dict[int, str] = {}
     for g, sha in zip(group.tolist(), sha256, strict=True):
         smallest[g] = min(smallest.get(g, sha), sha)
     return [smallest[g] for g in group.tolist()]
 
 
-def _groups(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
+def _groups(hashes: NDArray[np.uint64], distance: int, mirror: NDArray[np.uint64] | None) -> NDArray[np.int64]:
     """A number [n] for each hash, shared by those that chains of near-duplicates connect. Memory grows with n only."""
     n = len(hashes)
     words = np.ascontiguousarray(hashes.T)
+    mirrored = None if mirror is None else words ^ mirror[:, None]
     group = np.arange(n)
     for top in range(0, n, _BLOCK):
         for left in range(top, n, _BLOCK):
-            rows, columns = _near(words, top, left, distance)
-            if len(rows):
-                edges = np.append(rows, np.arange(n)), np.append(columns, group)
+            rows, columns = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
+            near = _near(words[:, rows], words[:, columns], distance)
+            if mirrored is not None:
+                near |= _near(words[:, rows], mirrored[:, columns], distance)
+            near &= group[rows, None] != group[columns]  # what is connected already would only take time
+            if near.any():
+                one, other = np.nonzero(near)
+                edges = np.append(one + top, np.arange(n)), np.append(other + left, group)
                 graph = coo_array((np.ones(len(edges[0]), dtype=bool), edges), shape=(n, n))
                 _, number = connected_components(graph, directed=False)
                 _, first = np.unique(number, return_index=True)
@@ -61,11 +73,9 @@ def _groups(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
     return group
 
 
-def _near(words: NDArray[np.uint64], top: int, left: int, distance: int) -> NDArray[np.int64]:
-    """The pairs [2, m] of near-duplicates, the first in the block at `top`, the second behind it, in that at `left`."""
-    rows, columns = words[:, top : top + _BLOCK, None], words[:, None, left : left + _BLOCK]
-    bits = np.bitwise_count(rows[0] ^ columns[0]).astype(np.uint16)
-    for row, column in zip(rows[1:], columns[1:], strict=True):
-        bits += np.bitwise_count(row ^ column)
-    pairs = np.argwhere(bits <= distance).T + np.array([[top], [left]])
-    return pairs[:, pairs[0] < pairs[1]]
+def _near(one: NDArray[np.uint64], other: NDArray[np.uint64], distance: int) -> NDArray[np.bool_]:
+    """Whether hash i of `one` and j of `other`, uint64 [words, n] and [words, m], differ in few bits: bool [n, m]."""
+    bits = np.zeros((one.shape[1], other.shape[1]), dtype=np.uint16)
+    for row, column in zip(one, other, strict=True):
+        bits += np.bitwise_count(row[:, None] ^ column)
+    return bits <= distance

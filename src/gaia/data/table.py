@@ -35,22 +35,26 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
         if reason:  # whatever stands there
             rows.columns[config.label][i] = ""
     numbers = {name: _numbers(rows, column) for name, column in config.numbers.items()}
+    named = config.classes or []
     for column in (*config.categories.values(), config.label):
         _note(rows, column, "{column} is empty", [not cell for cell in rows.columns[column]])
-    labels = [indexes.printable(label) for label in rows.columns[config.label]]
-    if config.classes:
-        unknown = [label not in config.classes for label in labels]
-        _note(rows, config.label, "{column} '{cell}' is none of data.classes", unknown)
+    unsaid = [cell.lower() in tables.EMPTY and cell not in named for cell in rows.columns[config.label]]
+    _note(rows, config.label, "{column} is unknown, or a class to be named in data.classes: '{cell}'", unsaid)
+    said = zip(rows.columns[config.label], unsaid, strict=True)
+    labels = ["" if unknown else indexes.printable(cell) for cell, unknown in said]
+    left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
+    _note(rows, config.label, "{column} is none of data.classes: '{cell}'", left_out)
     contents = _contents(rows, config, numbers)
     index = pd.DataFrame({"source": rows.sources, "label": labels, "split": "", "reason": rows.reasons}, dtype=object)
     index["sha256"] = [hashlib.sha256(text.encode()).hexdigest() for text in contents]
     index["size"] = [len(text) for text in contents]
     index["verdict"] = ["quarantined" if reason else "ok" for reason in rows.reasons]
-    indexes.assign_splits(index, config, seed, hashes=None, distance=0)
+    index.loc[left_out, "verdict"] = "left out"
+    groups = indexes.assign_splits(index, config, seed)
     for column in config.categories.values():
         _quarantine_unseen(index, column, rows.columns[column])
     indexes.write(out, index)
-    names = indexes.check(line, index, config, positive)
+    names = indexes.check(line, index, groups, config, positive)
     usable = (index["verdict"] == "ok").to_numpy()
     features: list[dict[str, Any]] = []
     codes = np.full((len(index), len(config.categories)), -1, dtype=np.int32)
@@ -108,5 +112,5 @@ def _quarantine_unseen(index: pd.DataFrame, column: str, cells: list[str]) -> No
     splits = index["split"].tolist()
     train = {cell for cell, split in zip(cells, splits, strict=True) if split == "train"}
     unseen = [i for i, (cell, split) in enumerate(zip(cells, splits, strict=True)) if split and cell not in train]
-    reasons = [indexes.printable(f"{column} '{cells[i][:40]}' occurs in no training row") for i in unseen]
+    reasons = [indexes.printable(f"{column} occurs in no training row: '{cells[i][:40]}'") for i in unseen]
     index.loc[unseen, "split"], index.loc[unseen, "verdict"], index.loc[unseen, "reason"] = "", "quarantined", reasons
