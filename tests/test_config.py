@@ -463,6 +463,12 @@ IN_CONF = [
         (),
         "conf/data/table.yaml: label is not set (it stands as ???); give it a value.",
     ),
+    (
+        "conf/data/bags.yaml",
+        "splits",
+        [0.1, 0.1],
+        "conf/data/bags.yaml holds a list where its defaults hold keys, or keys for a list; use the same.",
+    ),
     (QUICK, "defaults", "default", "is 'default'; it should be a list of entries such as ..."),
 ]
 

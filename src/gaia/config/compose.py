@@ -271,6 +271,8 @@ def _defaults_problem(here: str, error: Exception, options: dict[str, list[str]]
     said = lines[0].rstrip(".") if lines else type(error).__name__
     if isinstance(error, RecursionError):
         return f"{here}: an option that it chooses stands in its own defaults; remove it there."
+    if where := re.match(r"In '([^']+)': ConfigTypeError raised", str(error)):
+        return f"conf/{where[1]}.yaml holds a list where its defaults hold keys, or keys for a list; use the same."
     if where := re.fullmatch(r"In '([^']+)': (.+)", said):
         here, said = f"conf/{where[1]}.yaml: defaults", where[2]
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
