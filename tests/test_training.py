@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import signal
@@ -56,6 +58,44 @@ def test_a_killed_training_resumes_and_ends_with_the_same_artifact(project: Proj
     project.repro("-f", "-s", f"train@{line}", f"evaluate@{line}")
     assert outputs(project) == interrupted
     assert not checkpoints.exists(), "a finished training leaves no checkpoint behind"
+
+
+@pytest.mark.parametrize("line", ["plants", "bags"])
+def test_a_checkpoint_that_was_cut_is_said_and_training_starts_over(project: Project, line: str) -> None:
+    module = importlib.import_module("gaia.stages.train")
+    framework = importlib.import_module({"plants": "gaia.frameworks.pytorch", "bags": "gaia.frameworks.keras"}[line])
+    before = outputs(project)
+    with contextlib.chdir(project.root):
+        name = module._fingerprint(module.load(line), framework, line)
+    cut = project.path("data/checkpoints", line, name, "epoch")
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(b"PK")
+    said = project.run("dvc", "repro", "-f", "-s", f"train@{line}").stdout
+    assert "can't be read" in said and "training starts over" in said
+    assert outputs(project) == before
+
+
+def test_rows_may_weigh_by_class_and_the_history_stays_whole(project: Project) -> None:
+    weights = {"class_weights": "balanced"}
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"cultures": {"trainer": weights}}}))
+    project.repro("evaluate@cultures")
+    history = pd.read_csv(project.path("data/models/cultures/history.csv")).drop(columns="learning_rate")
+    assert history.notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("line", "trainer", "sentence"),
+    [
+        ("cultures", {"device": "cuda"}, "trainer.device is cuda, which this machine lacks"),
+        ("cultures", {"device": "mps"}, "trainer.device is mps, which CatBoost can't use"),
+        ("bags", {"precision": "bfloat16"}, "trainer.precision is bfloat16, which Keras can't export"),
+    ],
+)
+def test_what_can_never_ship_ends_before_training(project: Project, line: str, trainer: dict, sentence: str) -> None:
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"trainer": trainer}}}))
+    done = project.run("dvc", "repro", f"train@{line}", ok=False)
+    assert done.returncode != 0
+    assert sentence in done.stdout and "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize("line", ["plants", "bags", "cultures"])

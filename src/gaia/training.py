@@ -9,17 +9,20 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaia.augmentation import augment
 from gaia.config.schema import Augmentation, NeuralTrainer
+from gaia.console import console
 from gaia.data.index import Dataset
 
 History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
 Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row
+
+State = TypeVar("State")  # what a framework keeps of a finished epoch
 
 
 class Batch(NamedTuple):
@@ -148,14 +151,27 @@ def _ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
 
 
 def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:
-    """Keep one finished epoch for resuming: written beside, then renamed, so that a kill leaves the old one whole."""
+    """Keep one finished epoch for resuming: written beside, then renamed, so that a kill leaves the old one whole; on
+    the disk before it is renamed, so that a power cut does, too."""
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / "epoch.new"
     write(beside)
+    with beside.open("rb+") as file:
+        os.fsync(file.fileno())
     os.replace(beside, folder / "epoch")
 
 
-def find_checkpoint(folder: Path) -> Path | None:
-    """The last finished epoch of an interrupted training, if there is one for these very inputs."""
+def load_checkpoint(folder: Path, read: Callable[[Path], State]) -> State | None:
+    """The last finished epoch of an interrupted training of these very inputs, as `read` makes it of the file.
+
+    None if there is none, or if it can't be read, which is said: training then starts over.
+    """
     path = folder / "epoch"
-    return path if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except Exception as error:  # whatever the frameworks' readers find wrong
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        console.print(f"{path} can't be read ({reason}); training starts over", markup=False, style="yellow")
+        return None

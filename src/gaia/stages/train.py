@@ -86,11 +86,12 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
 
 
 def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> str:
-    """Names the inputs of a training, so that a checkpoint of other settings, data or code is never resumed."""
+    """Names the inputs of a training, so that a checkpoint of other settings, data, code or packages isn't resumed."""
     sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
     modules = [Path(inspect.getfile(module)) for module in (framework, training, augmentation)]
     code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
-    parts = [yaml.dump(sections), *(file.read_text(encoding="utf-8") for file in code)]
+    packages = [f"{name} {version(name)}" for name in framework.PACKAGES]
+    parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]
     parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import catboost
+import catboost.utils
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from gaia.config.schema import TableLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
-from gaia.training import Fit, History, Show, best_epoch
+from gaia.training import Fit, History, Show
 
 UNIT = "trees"
 PACKAGES = ("catboost",)  # whose versions the manifest names
+WEIGHTS = ("class_weights", "scale_pos_weight")  # arguments of the model that weigh rows
 # Parameters that say where and how this run was watched, not what was learned
 OF_THIS_RUN = ("callbacks", "save_snapshot", "snapshot_file", "snapshot_interval", "task_type", "train_dir", "verbose")
 
@@ -29,17 +31,19 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     the arguments or the device.
     """
     trainer = config.trainer
+    on_gpu = _on_gpu(trainer.device)
+    weighted = bool(trainer.class_weights) or any(key in config.model.arguments() for key in WEIGHTS)
     loss = "Logloss" if len(data.labels) == 2 else "MultiClass"
     checkpoint.mkdir(parents=True, exist_ok=True)
     arguments: dict[str, Any] = {
         **config.model.arguments(),
         "iterations": trainer.max_epochs,
         "loss_function": loss,
-        "custom_metric": ["Accuracy"],
+        "custom_metric": ["Accuracy:use_weights=false" if weighted else "Accuracy"],  # of rows, as everywhere
         "random_seed": config.seed,
         "early_stopping_rounds": trainer.patience,
         "auto_class_weights": "Balanced" if trainer.class_weights else None,
-        "task_type": "GPU" if trainer.device == "cuda" else "CPU",
+        "task_type": "GPU" if on_gpu else "CPU",
         "train_dir": str(checkpoint),
         "save_snapshot": True,
         "snapshot_file": "snapshot",
@@ -50,12 +54,12 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     try:
         booster = constructor(**arguments)
         booster.fit(
-            _pool(data, "train"), eval_set=_pool(data, "validation"), verbose=False, callbacks=[_Trees(loss, show)]
-        )
-    except (catboost.CatBoostError, TypeError) as error:
+            _pool(data, "train"), eval_set=_pool(data, "validation"), verbose=False,
+            callbacks=None if on_gpu else [_Trees(loss, show)],  # CatBoost refuses them there
+        )  # fmt: skip
+    except (catboost.CatBoostError, TypeError, ValueError) as error:
         raise GaiaError(f"model: {config.model.target} can't be fitted: {str(error).splitlines()[0]}.") from None
-    history = _history(booster.get_evals_result(), loss)
-    return Fit(booster, history, best_epoch(history))
+    return Fit(booster, _history(booster.get_evals_result(), loss), booster.tree_count_)
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:
@@ -75,6 +79,14 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
 def answers(fitted: Fit, rows: pd.DataFrame) -> NDArray[np.float32]:
     """The trees' own probabilities [n, classes]: what the exported file has to reproduce."""
     return np.asarray(fitted.network.predict_proba(rows), dtype=np.float32)
+
+
+def _on_gpu(device: str) -> bool:
+    found = catboost.utils.get_gpu_device_count() > 0
+    if device == "mps" or (device == "cuda" and not found):
+        missing = "which this machine lacks" if device == "cuda" else "which CatBoost can't use"
+        raise GaiaError(f"trainer.device is {device}, {missing}; set it to auto or cpu.")
+    return device == "cuda"
 
 
 class _Trees:
@@ -97,7 +109,7 @@ def _row(results: dict[str, dict[str, list[float]]], loss: str, number: int, at:
     row = {"epoch": float(number + 1), "learning_rate": float("nan")}
     for ours, theirs in (("train", "learn"), ("validation", "validation")):
         row[f"{ours}_loss"] = results[theirs][loss][at]
-        row[f"{ours}_accuracy"] = results[theirs]["Accuracy"][at] if "Accuracy" in results[theirs] else float("nan")
+        row[f"{ours}_accuracy"] = next(v[at] for k, v in results[theirs].items() if k.startswith("Accuracy"))
     return row
 
 

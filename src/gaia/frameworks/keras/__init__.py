@@ -138,16 +138,12 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         """Take up the last finished epoch, if there is one."""
         network.optimizer.build(network.trainable_variables)
         self.average = [tf.Variable(variable.value, trainable=False) for variable in network.weights]
-        found = training.find_checkpoint(self.checkpoint)
-        if found is None:
-            return
-        with safe_open(found, framework="numpy") as state:
-            for i, variable in enumerate(_state(network)):
-                variable.assign(state.get_tensor(f"state_{i}"))
-            for i, variable in enumerate(self.average):
-                variable.assign(state.get_tensor(f"average_{i}"))
-            self.kept = [state.get_tensor(f"kept_{i}") for i in range(len(network.weights))]
-            self.history += json.loads(state.metadata()["history"])
+        if found := training.load_checkpoint(self.checkpoint, _read):
+            arrays, self.history[:] = found
+            for name, variables in (("state", _state(network)), ("average", self.average)):
+                for i, variable in enumerate(variables):
+                    variable.assign(arrays[f"{name}_{i}"])
+            self.kept = [arrays[f"kept_{i}"] for i in range(len(network.weights))]
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         moment = len(self.history) + batch / self.batches
@@ -169,9 +165,10 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         row |= _measure(self.model, self.data, self.config.trainer.batch_size)
         self.history.append(row)
         if not np.isfinite(row["train_loss"] + row["validation_loss"]):
+            otherwise = "" if _policy(self.config.trainer) == "float32" else " or set trainer.precision: float32"
             raise GaiaError(
                 f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
-                f"{self.config.optimizer.lr:g}) or set trainer.precision: float32."
+                f"{self.config.optimizer.lr:g}){otherwise}."
             )
         if training.kept_epoch(self.history, self.config.trainer) == epoch + 1:
             self.kept = self.model.get_weights()
@@ -194,6 +191,11 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         kept = {"state": _state(self.model), "average": self.average, "kept": self.kept}
         arrays = {f"{name}_{i}": np.asarray(v) for name, values in kept.items() for i, v in enumerate(values)}
         save_file(arrays, path, metadata={"history": json.dumps(self.history)})
+
+
+def _read(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], History]:
+    with safe_open(checkpoint, framework="numpy") as state:
+        return {name: state.get_tensor(name) for name in state.keys()}, json.loads(state.metadata()["history"])  # noqa: SIM118
 
 
 def _state(network: keras.Model) -> list[Any]:
@@ -242,6 +244,8 @@ def _optimizer(config: PhotoLine) -> keras.optimizers.Optimizer:
 def _policy(trainer: NeuralTrainer) -> str:
     if trainer.precision == "auto":  # on CPUs TensorFlow's bfloat16 is slower than float32 (benchmarks/)
         return "mixed_float16" if tf.config.list_physical_devices("GPU") and trainer.device != "cpu" else "float32"
+    if trainer.precision == "bfloat16":  # found out before an epoch is trained, and not after the last
+        raise GaiaError("trainer.precision is bfloat16, which Keras can't export to ONNX; set float16 or float32.")
     return "float32" if trainer.precision == "float32" else f"mixed_{trainer.precision}"
 
 

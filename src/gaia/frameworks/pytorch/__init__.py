@@ -6,6 +6,7 @@ a second sooner, and several GPUs will need one line (DistributedDataParallel ar
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 from contextlib import AbstractContextManager
@@ -53,8 +54,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     average = AveragedModel(network, avg_fn=partial(_follow, trainer), use_buffers=True)
     history: History = []
     kept: dict[str, torch.Tensor] = {}
-    if found := training.find_checkpoint(checkpoint):
-        state = torch.load(found, map_location=device, weights_only=True)
+    if state := training.load_checkpoint(checkpoint, partial(torch.load, map_location=device, weights_only=True)):
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
@@ -90,17 +90,20 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
         if not np.isfinite(history[-1]["train_loss"] + history[-1]["validation_loss"]):
+            otherwise = "" if precision is torch.float32 else " or set trainer.precision: float32"
             raise GaiaError(
                 f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
-                f"{config.optimizer.lr:g}) or set trainer.precision: float32."
+                f"{config.optimizer.lr:g}){otherwise}."
             )
-        if training.kept_epoch(history, trainer) == epoch + 1:
-            kept = {k: v.clone() for k, v in average.module.state_dict().items()}
+        if newly_kept := training.kept_epoch(history, trainer) == epoch + 1:
+            kept = average.module.state_dict()  # the average's own tensors, which torch.save writes once
         state = {
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
             "average": average.state_dict(), "history": history, "kept": kept,
         }  # fmt: skip
         training.save_checkpoint(checkpoint, partial(torch.save, state))
+        if newly_kept and trainer.keep == "best":
+            kept = copy.deepcopy(kept)  # the average moves on
         show(epoch + 1, history[-1])
     network.load_state_dict(kept)
     return Fit(network.cpu().eval(), history, training.kept_epoch(history, trainer))
