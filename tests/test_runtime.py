@@ -145,6 +145,13 @@ def test_an_empty_number_counts_as_not_measured(built: Project) -> None:
     assert json.loads(built.run("gaia", "predict", "cultures", *pairs, "--json").stdout)[0]["answer"]
 
 
+def test_answers_may_be_cut_by_head(built: Project) -> None:
+    table = "data/raw/demo_cultures/cultures.csv"
+    done = built.run("bash", "-c", f"for i in 1 2 3; do gaia predict cultures {table} 2>&1 | head -n 1; done")
+    assert done.stdout.count("\n") == 3
+    assert "Traceback" not in done.stdout and "Broken" not in done.stdout
+
+
 def test_what_is_neither_a_table_nor_one_row_is_refused(built: Project) -> None:
     for asked, sentence in (
         (["nowhere.csv"], "nowhere.csv is no file; a table line takes one CSV or Parquet file"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -35,8 +37,12 @@ def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
         _fail(f"{main.__name__} takes {', '.join(parameters)}, and {len(args)} arguments were given.", 2)
     try:
         main(*args)
+        sys.stdout.flush()
     except GaiaError as error:
         _fail(str(error), 1)
+    except BrokenPipeError:  # `| head` has read enough; what is still buffered has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         _fail("stopped by the keyboard", 130)
 

@@ -82,10 +82,10 @@ def answers(fitted: Fit, rows: pd.DataFrame) -> NDArray[np.float32]:
 
 
 def _on_gpu(device: str) -> bool:
-    found = catboost.utils.get_gpu_device_count() > 0
-    if device == "mps" or (device == "cuda" and not found):
-        missing = "which this machine lacks" if device == "cuda" else "which CatBoost can't use"
-        raise GaiaError(f"trainer.device is {device}, {missing}; set it to auto or cpu.")
+    if device == "mps":
+        raise GaiaError("trainer.device is mps, which CatBoost can't use; set it to auto or cpu.")
+    if device == "cuda" and not catboost.utils.get_gpu_device_count():
+        raise GaiaError("trainer.device is cuda, which this machine lacks; set it to auto or cpu.")
     return device == "cuda"
 
 
