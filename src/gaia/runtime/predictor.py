@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 Probabilities = NDArray[np.float32]
 _BATCH = 64
+_WRITTEN = {
+    "separator": ",",
+    "decimal": ".",
+    "encoding": "utf-8",
+}  # where a contract doesn't say
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Predictor:
         never saw: an answer to those would be a guess.
         """
         asked = self._input("table")
-        names, decimal = _names(asked), asked["decimal"]
+        names, decimal = _names(asked), asked.get("decimal", _WRITTEN["decimal"])
         columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
         for number, row in enumerate(rows, start=1):
             known = {names[key]: _text(value, decimal) for key, value in row.items() if key in names}
@@ -85,7 +90,7 @@ class Predictor:
         from gaia import tables
 
         asked = self._input("table")
-        how = {key: asked[key] for key in ("separator", "decimal", "encoding")}
+        how = {key: asked.get(key, default) for key, default in _WRITTEN.items()}
         rows = tables.read(self.contract["line"], file, _names(asked), **how)
         for place, reason in zip(rows.sources, rows.reasons, strict=True):
             if reason:
