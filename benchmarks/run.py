@@ -67,8 +67,8 @@ def throughput(work: Path, line: str, framework: str, drawn: Any, side: int) -> 
         for photo in raw.rglob("*.jpg"):
             Image.open(photo).resize((side, side * 3 // 4), Image.Resampling.BICUBIC).save(photo, quality=88)
     trainer = {"use": "default", "max_epochs": EPOCHS, "patience": None}
-    line = PHOTO_LINE | {"framework": framework, "data": "photos", "trainer": trainer} | MODELS[framework]
-    lines = {"gaia": line, "float32": line | {"trainer": trainer | {"precision": "float32"}}}
+    entry = PHOTO_LINE | {"framework": framework, "data": "photos", "trainer": trainer} | MODELS[framework]
+    lines = {"gaia": entry, "float32": entry | {"trainer": trainer | {"precision": "float32"}}}
     project(work, lines)
     for name in lines:
         python(work, "-m", "gaia.stages.compose", name)

@@ -18,10 +18,10 @@ from gaia.augmentation import augment
 from gaia.config.schema import Augmentation, NeuralTrainer
 from gaia.console import console
 from gaia.data.index import Dataset
+from gaia.errors import GaiaError
 
 History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
 Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row
-
 State = TypeVar("State")  # what a framework keeps of a finished epoch
 
 
@@ -77,6 +77,15 @@ def kept_share(trainer: NeuralTrainer, batch: int) -> float:
     TensorFlow's ExponentialMovingAverage does with `num_updates`.
     """
     return min(trainer.average or 0.0, (1 + batch) / (10 + batch))
+
+
+def check_finite(row: dict[str, float], lr: float, *, in_float32: bool) -> None:
+    """Raise GaiaError if a loss of the finished epoch is infinite or no number."""
+    if not math.isfinite(row["train_loss"] + row["validation_loss"]):
+        otherwise = "" if in_float32 else " or set trainer.precision: float32"
+        raise GaiaError(
+            f"epoch {row['epoch']}: the loss is no finite number any more; lower optimizer.lr (now {lr:g}){otherwise}."
+        )
 
 
 def class_weights(data: Dataset, trainer: NeuralTrainer) -> NDArray[np.float32]:

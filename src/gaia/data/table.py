@@ -28,9 +28,8 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     index.check).
     """
     file = _file(line, raw)
-    wanted = [*config.categories.values(), *config.numbers.values(), config.label]
-    same = dict(zip(wanted, wanted, strict=True))
-    rows = tables.read(line, file, same, config.separator, config.decimal, config.encoding)
+    wanted = {column: column for column in (*config.categories.values(), *config.numbers.values(), config.label)}
+    rows = tables.read(line, file, wanted, config.separator, config.decimal, config.encoding)
     for i, reason in enumerate(rows.reasons):
         if reason:  # whatever stands there
             rows.columns[config.label][i] = ""

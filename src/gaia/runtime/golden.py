@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gaia import images
 from gaia.errors import GaiaError
 from gaia.runtime.predictor import Predictor
 
@@ -29,12 +28,11 @@ def record(predictor: Predictor, inputs: Any) -> dict[str, Any]:
 
 def read(predictor: Predictor, kept: list[Any]) -> Any:
     """Kept inputs, read as users' inputs are: what `Predictor.probabilities` takes."""
-    asked = predictor.contract["input"]
-    if asked["kind"] != "photo":
+    if predictor.contract["input"]["kind"] != "photo":
         return predictor.read_rows(kept)
-    # already of the model's size: the limits are those of photos as they come
-    limits = {"size": asked["size"], "framing": asked["framing"], "max_megapixels": math.inf, "min_side": 1}
-    return np.stack([images.read(base64.b64decode(png), "golden.png", **limits)[0] for png in kept])
+    photos = ((base64.b64decode(png), "golden.png") for png in kept)
+    # already of the model's size: the contract's limits are those of photos as they come
+    return predictor.read_photos(photos, max_megapixels=math.inf, min_side=1)
 
 
 def replay(predictor: Predictor, golden: dict[str, Any]) -> float:

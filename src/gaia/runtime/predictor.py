@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia import images
+from gaia import images, tables
 from gaia.errors import GaiaError, nearest
 from gaia.runtime import artifact
 
@@ -55,11 +55,12 @@ class Predictor:
         yes = probabilities[:, positive] >= self.contract["threshold"]
         return np.where(yes, positive, 1 - positive)
 
-    def read_photos(self, photos: Iterable[tuple[bytes, str]]) -> NDArray[np.uint8]:
-        """Photos as (content, name) -> uint8 [n, size, size, 3]. Raises images.UnusablePhoto with the reason."""
-        asked = self._input("photo")
-        limits = {key: asked[key] for key in ("size", "framing", "max_megapixels", "min_side")}
-        return np.stack([images.read(content, name, **limits)[0] for content, name in photos])
+    def read_photos(self, photos: Iterable[tuple[bytes, str]], **limits: float) -> NDArray[np.uint8]:
+        """Photos as (content, name) -> uint8 [n, size, size, 3]. `limits` (max_megapixels, min_side) stand in for those
+        of the contract. Raises images.UnusablePhoto with the reason."""
+        asked = self._input("photo") | limits
+        how = {key: asked[key] for key in ("size", "framing", "max_megapixels", "min_side")}
+        return np.stack([images.read(content, name, **how)[0] for content, name in photos])
 
     def read_rows(self, rows: list[dict[str, Any]]) -> pd.DataFrame:
         """Rows as mappings from a feature's name, or its column in the training table, to a value -> a frame.
@@ -69,7 +70,7 @@ class Predictor:
         never saw: an answer to those would be a guess.
         """
         asked = self._input("table")
-        names, decimal = _names(asked), asked.get("decimal", _WRITTEN["decimal"])
+        names, decimal = _names(asked), asked["decimal"]
         columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
         for number, row in enumerate(rows, start=1):
             known = {names[key]: _text(value, decimal) for key, value in row.items() if key in names}
@@ -87,10 +88,8 @@ class Predictor:
 
         Raises GaiaError as `read_rows` does, and for a file, header or row that can't be read without a guess.
         """
-        from gaia import tables
-
         asked = self._input("table")
-        how = {key: asked.get(key, default) for key, default in _WRITTEN.items()}
+        how = {key: asked[key] for key in _WRITTEN}
         rows = tables.read(self.contract["line"], file, _names(asked), **how)
         for place, reason in zip(rows.sources, rows.reasons, strict=True):
             if reason:
@@ -99,8 +98,6 @@ class Predictor:
 
     def _frame(self, columns: dict[str, list[str]], places: list[str], decimal: str) -> pd.DataFrame:
         import pandas as pd
-
-        from gaia import tables
 
         frame = {}
         for feature in self._input("table")["features"]:
@@ -123,7 +120,7 @@ class Predictor:
         return pd.DataFrame(frame)
 
     def _input(self, kind: str) -> dict[str, Any]:
-        asked: dict[str, Any] = self.contract["input"]
+        asked: dict[str, Any] = _WRITTEN | self.contract["input"]
         if asked["kind"] != kind:
             raise GaiaError(f"{self.contract['line']} answers from a {asked['kind']}, not from a {kind}.")
         return asked

@@ -164,12 +164,8 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.set_weights([variable.numpy() for variable in self.average])
         row |= _measure(self.model, self.data, self.config.trainer.batch_size)
         self.history.append(row)
-        if not np.isfinite(row["train_loss"] + row["validation_loss"]):
-            otherwise = "" if _policy(self.config.trainer) == "float32" else " or set trainer.precision: float32"
-            raise GaiaError(
-                f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
-                f"{self.config.optimizer.lr:g}){otherwise}."
-            )
+        in_float32 = _policy(self.config.trainer) == "float32"
+        training.check_finite(row, self.config.optimizer.lr, in_float32=in_float32)
         if training.kept_epoch(self.history, self.config.trainer) == epoch + 1:
             self.kept = self.model.get_weights()
         self.model.set_weights(reached)

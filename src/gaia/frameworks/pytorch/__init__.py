@@ -89,12 +89,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         validation = _measure(average.module, data, device, precision, trainer.batch_size)
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
-        if not np.isfinite(history[-1]["train_loss"] + history[-1]["validation_loss"]):
-            otherwise = "" if precision is torch.float32 else " or set trainer.precision: float32"
-            raise GaiaError(
-                f"epoch {epoch + 1}: the loss is no finite number any more; lower optimizer.lr (now "
-                f"{config.optimizer.lr:g}){otherwise}."
-            )
+        training.check_finite(history[-1], config.optimizer.lr, in_float32=precision is torch.float32)
         if newly_kept := training.kept_epoch(history, trainer) == epoch + 1:
             kept = average.module.state_dict()  # the average's own tensors, which torch.save writes once
         state = {
