@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import re
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from filelock import FileLock
@@ -48,6 +50,7 @@ TINY = {
 }
 
 
+FRAMEWORKS = {"plants": "pytorch", "bags": "keras", "cultures": "catboost"}
 SMALL = {"lines": {"plants": {"bucket": "plants-images", "seed": 1}, "cultures": {"bucket": "data", "seed": 2}}}
 MAKE = """
 import pathlib, random, sys
@@ -190,6 +193,16 @@ class Store:
                 self.client._s3.delete_bucket(Bucket=bucket)
         self.kill()  # one that is only stopped waits for clients that are still connected
         self.stop()
+
+
+def framework(line: str) -> ModuleType:
+    """What trains a line, in the test's own process.
+
+    torchvision comes first: both it (through Triton) and TensorFlow bring LLVM, which ends a process that loads them in
+    the other order.
+    """
+    importlib.import_module("torchvision")
+    return importlib.import_module(f"gaia.frameworks.{FRAMEWORKS[line]}")
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Project, merge
+from conftest import Project, framework, merge
 from gaia import training
 from gaia.config.schema import NeuralTrainer
+from gaia.errors import GaiaError
 from test_pipeline import outputs
 
 TRAINER = {
@@ -60,27 +61,18 @@ def test_a_killed_training_resumes_and_ends_with_the_same_artifact(project: Proj
     assert not checkpoints.exists(), "a finished training leaves no checkpoint behind"
 
 
-@pytest.mark.parametrize("line", ["plants", "bags"])
+@pytest.mark.parametrize("line", ["plants", "bags", "cultures"])
 def test_a_checkpoint_that_was_cut_is_said_and_training_starts_over(project: Project, line: str) -> None:
     module = importlib.import_module("gaia.stages.train")
-    framework = importlib.import_module({"plants": "gaia.frameworks.pytorch", "bags": "gaia.frameworks.keras"}[line])
     before = outputs(project)
     with contextlib.chdir(project.root):
-        name = module._fingerprint(module.load(line), framework, line)
-    cut = project.path("data/checkpoints", line, name, "epoch")
+        name = module._fingerprint(module.load(line), framework(line), line)
+    cut = project.path("data/checkpoints", line, name, "snapshot" if line == "cultures" else "epoch")
     cut.parent.mkdir(parents=True)
     cut.write_bytes(b"PK")
     said = project.run("dvc", "repro", "-f", "-s", f"train@{line}").stdout
-    assert "can't be read" in said and "training starts over" in said
+    assert "can't be read" in said and "training starts over" in said and "resumed" not in said
     assert outputs(project) == before
-
-
-def test_rows_may_weigh_by_class_and_the_history_stays_whole(project: Project) -> None:
-    weights = {"class_weights": "balanced"}
-    project.edit("params.yaml", lambda p: merge(p, {"lines": {"cultures": {"trainer": weights}}}))
-    project.repro("evaluate@cultures")
-    history = pd.read_csv(project.path("data/models/cultures/history.csv")).drop(columns="learning_rate")
-    assert history.notna().all(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +80,6 @@ def test_rows_may_weigh_by_class_and_the_history_stays_whole(project: Project) -
     [
         ("cultures", {"device": "cuda"}, "trainer.device is cuda, which this machine lacks"),
         ("cultures", {"device": "mps"}, "trainer.device is mps, which CatBoost can't use"),
-        ("bags", {"precision": "bfloat16"}, "trainer.precision is bfloat16, which Keras can't export"),
     ],
 )
 def test_what_can_never_ship_ends_before_training(project: Project, line: str, trainer: dict, sentence: str) -> None:
@@ -162,6 +153,22 @@ def test_the_learning_rate_climbs_then_falls() -> None:
     assert rates[:21] == sorted(rates[:21])
     assert rates[20:] == sorted(rates[20:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_trees_are_the_same_artifact_whatever_a_comment_in_the_code_says(project: Project) -> None:
+    before = outputs(project)["data/models/cultures"]
+    module = project.path("src/gaia/frameworks/catboost/__init__.py")
+    module.write_text(module.read_text() + "\n# a change\n")
+    assert {"train@cultures", "evaluate@cultures"} >= project.repro("evaluate@cultures") >= {"train@cultures"}
+    assert outputs(project)["data/models/cultures"] == before
+
+
+@pytest.mark.parametrize("float32", [True, False])
+def test_a_diverged_training_is_told_to_use_float32_only_where_it_does_not(float32: bool) -> None:
+    row = {"epoch": 3, "train_loss": float("nan"), "validation_loss": 1.0}
+    with pytest.raises(GaiaError, match="epoch 3: the loss is no finite number any more; lower optimizer.lr") as said:
+        training.check_finite(row, 0.1, in_float32=float32)
+    assert ("float32" in str(said.value)) is not float32
 
 
 def test_a_missing_device_is_a_sentence(project: Project) -> None:

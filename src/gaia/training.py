@@ -1,13 +1,16 @@
-"""What PyTorch and Keras share in training: batches, the learning rate, and when an epoch is the best or the last."""
+"""What the frameworks share in training: batches, the learning rate, when an epoch is the best or the last, and
+checkpoints."""
 
 from __future__ import annotations
 
 import math
 import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia.augmentation import augment
-from gaia.config.schema import Augmentation, NeuralTrainer
+from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
 from gaia.console import console
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
 
 History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
 Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row
+
 State = TypeVar("State")  # what a framework keeps of a finished epoch
 
 
@@ -88,7 +92,7 @@ def check_finite(row: dict[str, float], lr: float, *, in_float32: bool) -> None:
         )
 
 
-def class_weights(data: Dataset, trainer: NeuralTrainer) -> NDArray[np.float32]:
+def class_weights(data: Dataset, trainer: Trainer) -> NDArray[np.float32]:
     """A weight for each class, float32 [classes]: ones, or inversely proportional to its share in training."""
     counts = np.bincount(data.truth[data.rows("train")], minlength=len(data.labels))
     if trainer.class_weights is None:
@@ -125,6 +129,12 @@ def epoch_batches(
     yield from _ahead(produce(), 2)
 
 
+def first_batch(data: Dataset) -> Batch:
+    """Two photos of the training split as they are: enough to try a network, since batch normalisation needs two."""
+    rows = data.rows("train")[:2]
+    return Batch(np.asarray(data.inputs[rows]), data.truth[rows], np.ones(2, dtype=np.float32))
+
+
 def _ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
     """The same items, up to `depth` of them made ahead by a thread of its own."""
     made: queue.Queue[Any] = queue.Queue(depth)
@@ -159,6 +169,23 @@ def _ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
         thread.join()
 
 
+@contextmanager
+def errors_as(sentence: str) -> Iterator[None]:
+    """Raise any exception of the block as GaiaError: the sentence, with the exception's first line in place of {}."""
+    try:
+        yield
+    except GaiaError:
+        raise
+    except Exception as error:
+        raise GaiaError(sentence.format(first_line(error))) from None
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, as far as it fits into a sentence: its first line, without colours and full stop."""
+    lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).split("\n")
+    return next((line.strip().rstrip(".:!") for line in lines if line.strip()), type(error).__name__)
+
+
 def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:
     """Keep one finished epoch for resuming: written beside, then renamed, so that a kill leaves the old one whole; on
     the disk before it is renamed, so that a power cut does, too."""
@@ -173,14 +200,27 @@ def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:
 def load_checkpoint(folder: Path, read: Callable[[Path], State]) -> State | None:
     """The last finished epoch of an interrupted training of these very inputs, as `read` makes it of the file.
 
-    None if there is none, or if it can't be read, which is said: training then starts over.
+    None if there is none, or if it can't be read, which is said: training then starts over. The folder is
+    <line>/<inputs>.
     """
     path = folder / "epoch"
     if not path.exists():
         return None
     try:
-        return read(path)
+        state = read(path)
     except Exception as error:  # whatever the frameworks' readers find wrong
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        console.print(f"{path} can't be read ({reason}); training starts over", markup=False, style="yellow")
+        say_unreadable(folder, first_line(error))
         return None
+    say_resumed(folder)
+    return state
+
+
+def say_resumed(folder: Path) -> None:
+    """Say that training goes on from the checkpoint in <line>/<inputs>."""
+    console.print(f"{folder.parent.name}: an interrupted training of the same inputs is resumed")
+
+
+def say_unreadable(folder: Path, reason: str) -> None:
+    """Say that the checkpoint in <line>/<inputs> is of no use."""
+    text = f"{folder.parent.name}: a checkpoint can't be read ({reason}); training starts over"
+    console.print(text, markup=False, style="yellow")

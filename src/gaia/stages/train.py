@@ -5,6 +5,7 @@ import importlib
 import inspect
 import shutil
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from gaia import augmentation, paths, training
 from gaia.config import yaml
 from gaia.config.compose import dump, load
 from gaia.config.schema import PhotoLine, TableLine
-from gaia.console import bar, console
+from gaia.console import bar
 from gaia.data import index
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError, exit_with_a_sentence
 from gaia.runtime import artifact
 from gaia.runtime.golden import TOLERANCE
-from gaia.runtime.predictor import open_model
+from gaia.runtime.predictor import Predictor, open_model
 from gaia.timings import timed
 from gaia.training import Fit
 
@@ -40,10 +41,10 @@ def train(line: str) -> None:
     for other in paths.checkpoints(line).glob("*"):
         if other != state:
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
-    if state.exists():
-        console.print(f"{line}: an interrupted training of the same inputs is resumed")
     epochs = config.trainer.max_epochs
     with timed(line, "train"), bar(f"{line}: training", epochs, framework.UNIT) as update:
+        if isinstance(config, PhotoLine) and not state.exists():
+            rehearse(config, framework, data, paths.checkpoints(line))
         fitted = framework.fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
         out = paths.training(line)
         shutil.rmtree(out, ignore_errors=True)
@@ -67,11 +68,35 @@ def train(line: str) -> None:
     shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
 
 
+def rehearse(config: PhotoLine, framework: Any, data: Dataset, folder: Path) -> None:
+    """Raise GaiaError if the untrained network can't take a step or can't ship: in seconds, not after hours.
+
+    Their answers aren't compared: an untrained network's may be of any size.
+    """
+    target, size = config.model.target, config.data.image_size
+    lower = "" if config.trainer.precision in ("auto", "float32") else ", or trainer.precision: float32"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        out = Path(beside)
+        with training.errors_as(
+            f"model: {target} can't be trained on photos of {size} px: {{}}; "
+            f"choose another model or data.image_size{lower}."
+        ):
+            fitted = framework.rehearse(config, data)
+        with training.errors_as(
+            f"model: {target} trains, but can't be exported to ONNX: {{}}; choose another model{lower}."
+        ):
+            _opened(framework.export(fitted, data, out), data, out).probabilities(training.first_batch(data).photos)
+
+
+def _opened(file: str, data: Dataset, out: Path) -> Predictor:
+    return open_model(out, {"model": file, "labels": data.labels, "input": {"features": data.features}})
+
+
 def _compare(framework: Any, fitted: Fit, data: Dataset, out: Path, file: str) -> None:
     """Raise GaiaError if the exported file answers otherwise than the network that was trained."""
     few = data.take(data.rows("validation")[:32])
-    exported = open_model(out, {"model": file, "labels": data.labels, "input": {"features": data.features}})
-    difference = float(abs(exported.probabilities(few) - framework.answers(fitted, few)).max())
+    difference = float(abs(_opened(file, data, out).probabilities(few) - framework.answers(fitted, few)).max())
     if not difference <= TOLERANCE:
         raise GaiaError(f"{out / file} answers otherwise than the trained network, by {difference:.2g}; not kept.")
 

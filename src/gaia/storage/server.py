@@ -29,10 +29,10 @@ def up(root: Path = Path()) -> dict[str, Any]:
     A server that answers at the endpoint with these keys is taken as it is; only where none does, and the endpoint is
     this machine, one is started. Raises GaiaError if it can't be, and names who holds the port.
     """
-    settings.make_keys(root)
-    at = settings.read(root)
     (root / FOLDER).mkdir(exist_ok=True)
     with FileLock(root / FOLDER / "lock"):
+        settings.make_keys(root)  # by one alone: a second pair would lock the first one's server
+        at = settings.read(root)
         if not _answers(at):
             if not at.here:
                 raise Unreachable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gaia import training
 from gaia.config.schema import TableLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
@@ -42,7 +44,6 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         "custom_metric": ["Accuracy:use_weights=false" if weighted else "Accuracy"],  # of rows, as everywhere
         "random_seed": config.seed,
         "early_stopping_rounds": trainer.patience,
-        "auto_class_weights": "Balanced" if trainer.class_weights else None,
         "task_type": "GPU" if on_gpu else "CPU",
         "train_dir": str(checkpoint),
         "save_snapshot": True,
@@ -51,19 +52,27 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         "use_best_model": True,
     }
     constructor = getattr(catboost, config.model.target.rpartition(".")[2])
+    # of the training rows alone: the best tree is chosen by the loss of validation rows as they come, as in networks
+    weights = training.class_weights(data, trainer)[data.truth[data.rows("train")]] if trainer.class_weights else None
+    interrupted = (checkpoint / "snapshot").exists()
+    trees = _Trees(loss, show, checkpoint if interrupted else None)
     try:
         booster = constructor(**arguments)
         booster.fit(
-            _pool(data, "train"), eval_set=_pool(data, "validation"), verbose=False,
-            callbacks=None if on_gpu else [_Trees(loss, show)],  # CatBoost refuses them there
+            _pool(data, "train", weights), eval_set=_pool(data, "validation"), verbose=False,
+            callbacks=None if on_gpu else [trees],  # CatBoost refuses them there
         )  # fmt: skip
     except (catboost.CatBoostError, TypeError, ValueError) as error:
-        raise GaiaError(f"model: {config.model.target} can't be fitted: {str(error).splitlines()[0]}.") from None
+        if interrupted:
+            training.say_unreadable(checkpoint, training.first_line(error))
+            shutil.rmtree(checkpoint)
+            return fit(config, data, checkpoint, show)
+        raise GaiaError(f"model: {config.model.target} can't be fitted: {training.first_line(error)}.") from None
     return Fit(booster, _history(booster.get_evals_result(), loss), booster.tree_count_)
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:
-    """Write model.cbm, without the date and the random id that CatBoost puts in.
+    """Write model.cbm, without the date, the random id and the folder of the training that CatBoost puts in.
 
     Returns the name of the file that the runtime loads.
     """
@@ -71,6 +80,8 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     parameters = json.loads(about["params"])
     given = {k: v for k, v in parameters["flat_params"].items() if k not in OF_THIS_RUN}
     about["params"] = json.dumps({"flat_params": given, "loss_function": parameters["loss_function"]}, sort_keys=True)
+    # the folder's name is a hash of this code: another comment would be another artifact of the same trees
+    about["output_options"] = json.dumps(json.loads(about["output_options"]) | {"train_dir": ""}, sort_keys=True)
     about["train_finish_time"] = about["model_guid"] = ""
     fitted.network.save_model(str(folder / "model.cbm"), format="cbm")
     return "model.cbm"
@@ -92,10 +103,16 @@ def _on_gpu(device: str) -> bool:
 class _Trees:
     """CatBoost calls an object after each tree."""
 
-    def __init__(self, loss: str, show: Show) -> None:
-        self.loss, self.show = loss, show
+    def __init__(self, loss: str, show: Show, checkpoint: Path | None) -> None:
+        self.loss, self.show, self.checkpoint = loss, show, checkpoint
 
     def after_iteration(self, info: Any) -> bool:
+        if self.checkpoint:  # from a snapshot that it can't read, CatBoost begins with the first tree
+            if info.iteration > 1:
+                training.say_resumed(self.checkpoint)
+            else:
+                training.say_unreadable(self.checkpoint, "it is cut")
+            self.checkpoint = None
         row = _row(info.metrics, self.loss, info.iteration - 1, -1) if info.iteration % 100 == 0 else None
         self.show(info.iteration, row)
         return True
@@ -113,7 +130,7 @@ def _row(results: dict[str, dict[str, list[float]]], loss: str, number: int, at:
     return row
 
 
-def _pool(data: Dataset, split: str) -> catboost.Pool:
+def _pool(data: Dataset, split: str, weights: NDArray[np.float32] | None = None) -> catboost.Pool:
     rows = data.rows(split)
     categories = [feature["name"] for feature in data.features if feature["type"] == "category"]
-    return catboost.Pool(data.inputs.iloc[rows], data.truth[rows], cat_features=categories)
+    return catboost.Pool(data.inputs.iloc[rows], data.truth[rows], cat_features=categories, weight=weights)

@@ -31,9 +31,11 @@ from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
-from gaia.frameworks.keras.layers import rebuilt
+from gaia.frameworks.keras.layers import preprocessed, rebuilt
 from gaia.onnx_graph import stable_bytes
 from gaia.training import Fit, History, Show
+
+tf.get_logger().setLevel("ERROR")  # nor is a function that is traced again
 
 # Going back through a network, two chains run at once (of the weights and of what flows through): half the processors
 # for each. TensorFlow's own setting, all for every operation, took a tenth longer a step on two.
@@ -51,17 +53,8 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
     missing, the weights can't be downloaded, or the loss is no number.
     """
-    trainer = config.trainer
-    _choose_device(trainer.device)
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
-    keras.mixed_precision.set_dtype_policy(_policy(trainer))
-    network = build(config.model, config.data.image_size, len(data.labels))
-    network.compile(
-        optimizer=_optimizer(config),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=trainer.label_smoothing),
-        metrics=["accuracy"],
-    )
+    trainer, classes = config.trainer, len(data.labels)
+    network = _begin(config, classes)
     epochs = _Epochs(config, data, checkpoint, show)
     epochs.resume(network)
     if not training.is_over(epochs.history, trainer):
@@ -70,23 +63,49 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0, shuffle=False,
         )  # fmt: skip
     network.set_weights(epochs.kept)
-    return Fit(network, epochs.history, training.kept_epoch(epochs.history, trainer))
+    return Fit(_in_float32(network, config, classes), epochs.history, training.kept_epoch(epochs.history, trainer))
+
+
+def rehearse(config: PhotoLine, data: Dataset) -> Fit:
+    """One step on two photos, with a network of its own: training itself then begins as if nothing had been.
+
+    Raises GaiaError if the optimizer can't take the step, and whatever the network raises.
+    """
+    classes = len(data.labels)
+    network = _begin(config, classes)
+    batch = training.first_batch(data)
+    with tf.GradientTape() as tape:  # not traced, which would take 10 s
+        scores = network(batch.photos, training=True)
+        truth = np.eye(classes, dtype=np.float32)[batch.truth]
+        loss = network.optimizer.scale_loss(network.compute_loss(x=batch.photos, y=truth, y_pred=scores))
+    gradients = tape.gradient(loss, network.trainable_weights)
+    with training.errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
+        network.optimizer.apply(gradients, network.trainable_weights)
+    return Fit(_in_float32(network, config, classes), [], 0)
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     """Write model.weights.h5 and model.onnx (uint8 [n, size, size, 3] -> probabilities [n, classes]).
 
-    Returns the name of the file that the runtime loads.
+    Returns the name of the file that the runtime loads. Raises ValueError if ONNX lacks an operation of
+    the network.
     """
+    import tf2onnx.convert  # type: ignore[import-untyped]  # takes a second
+
     # a model of its own over the same layers: the fitted one would ship its optimizer, three times the weights
     keras.Model(fitted.network.inputs, fitted.network.outputs).save_weights(folder / "model.weights.h5")
     beside = folder / "exported.onnx"
     # tf2onnx's optimizer works in the order of addresses in memory, so two runs differ; ONNX Runtime optimizes itself
     as_it_is = mock.patch("tf2onnx.optimizer.optimize_graph", lambda graph, *_, **__: graph)
-    with as_it_is, warnings.catch_warnings(), without_native_chatter():
+    # it numbers names over all exports of a process: each begins where the first did
+    anew = mock.patch("tf2onnx.utils.INTERNAL_NAME", tf2onnx.utils.INTERNAL_NAME)
+    with as_it_is, anew, warnings.catch_warnings(), without_native_chatter():
         warnings.simplefilter("ignore")  # the exporter's own
         fitted.network.export(str(beside), format="onnx", verbose=False)
-    (folder / "model.onnx").write_bytes(stable_bytes(onnx.load(beside)))
+    model = onnx.load(beside)
+    if lacking := {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)}:
+        raise ValueError(f"it has no {' and no '.join(sorted(lacking))}")
+    (folder / "model.onnx").write_bytes(stable_bytes(model))
     beside.unlink()
     return "model.onnx"
 
@@ -116,10 +135,38 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
     base = rebuilt(base, from_scratch=model.weights is None)
     photos = keras.Input((size, size, 3), dtype="uint8", name="photos")
     preprocess = sys.modules[constructor.__module__].preprocess_input
-    features = base(preprocess(keras.ops.cast(photos, "float32")))
+    features = base(preprocessed(keras.ops.cast(photos, "float32"), preprocess))
     features = keras.layers.Dropout(0.2)(features)
     scores = keras.layers.Dense(classes, dtype="float32")(features)
     return keras.Model(photos, keras.layers.Softmax(dtype="float32", name="probabilities")(scores))
+
+
+def _begin(config: PhotoLine, classes: int) -> keras.Model:
+    """The untrained network, compiled. All randomness begins anew, and so do the numbers in layers' names."""
+    keras.utils.clear_session()
+    _choose_device(config.trainer.device)
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    keras.mixed_precision.set_dtype_policy(_policy(config.trainer))
+    network = build(config.model, config.data.image_size, classes)
+    network.compile(
+        optimizer=_optimizer(config),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.trainer.label_smoothing),
+        metrics=["accuracy"],
+    )
+    return network
+
+
+def _in_float32(network: keras.Model, config: PhotoLine, classes: int) -> keras.Model:
+    """The same network as it ships: in ONNX, operations of mixed precision don't fit together."""
+    if keras.config.dtype_policy().name == "float32":
+        return network
+    keras.utils.clear_session()
+    keras.mixed_precision.set_dtype_policy("float32")
+    copy = build(config.model, config.data.image_size, classes)
+    copy.set_weights(network.get_weights())
+    copy(np.zeros((1, *copy.input_shape[1:]), dtype=np.uint8))  # Keras exports only what was called once
+    return copy
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
@@ -139,11 +186,12 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         network.optimizer.build(network.trainable_variables)
         self.average = [tf.Variable(variable.value, trainable=False) for variable in network.weights]
         if found := training.load_checkpoint(self.checkpoint, _read):
-            arrays, self.history[:] = found
+            arrays, history = found
             for name, variables in (("state", _state(network)), ("average", self.average)):
                 for i, variable in enumerate(variables):
                     variable.assign(arrays[f"{name}_{i}"])
             self.kept = [arrays[f"kept_{i}"] for i in range(len(network.weights))]
+            self.history += history
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         moment = len(self.history) + batch / self.batches
@@ -164,7 +212,7 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.set_weights([variable.numpy() for variable in self.average])
         row |= _measure(self.model, self.data, self.config.trainer.batch_size)
         self.history.append(row)
-        in_float32 = _policy(self.config.trainer) == "float32"
+        in_float32 = keras.config.dtype_policy().name == "float32"
         training.check_finite(row, self.config.optimizer.lr, in_float32=in_float32)
         if training.kept_epoch(self.history, self.config.trainer) == epoch + 1:
             self.kept = self.model.get_weights()
@@ -191,7 +239,8 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _read(checkpoint: Path) -> tuple[dict[str, NDArray[Any]], History]:
     with safe_open(checkpoint, framework="numpy") as state:
-        return {name: state.get_tensor(name) for name in state.keys()}, json.loads(state.metadata()["history"])  # noqa: SIM118
+        arrays = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118
+        return arrays, json.loads(state.metadata()["history"])
 
 
 def _state(network: keras.Model) -> list[Any]:
@@ -240,8 +289,6 @@ def _optimizer(config: PhotoLine) -> keras.optimizers.Optimizer:
 def _policy(trainer: NeuralTrainer) -> str:
     if trainer.precision == "auto":  # on CPUs TensorFlow's bfloat16 is slower than float32 (benchmarks/)
         return "mixed_float16" if tf.config.list_physical_devices("GPU") and trainer.device != "cpu" else "float32"
-    if trainer.precision == "bfloat16":  # found out before an epoch is trained, and not after the last
-        raise GaiaError("trainer.precision is bfloat16, which Keras can't export to ONNX; set float16 or float32.")
     return "float32" if trainer.precision == "float32" else f"mixed_{trainer.precision}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,6 +32,22 @@ def rebuilt(base: keras.Model, from_scratch: bool) -> keras.Model:
         if layer.weights and not isinstance(layer, keras.layers.Normalization):
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
+
+
+def preprocessed(photos: Any, preprocess: Callable[[Any], Any]) -> Any:
+    """What the application's own `preprocess_input` makes of RGB photos [n, size, size, 3] in 0..255: an order of the
+    channels, then a scale and an offset for each. Its own operations hold arrays that, exported, would become inputs.
+    """
+    black_red_green_blue = np.vstack([np.zeros(3), np.eye(3)]).reshape(4, 1, 1, 3)
+    offset, *rows = preprocess(black_red_green_blue.copy()).reshape(4, 3)
+    matrix = np.array(rows) - offset  # [of which channel, to which channel]
+    order = abs(matrix).argmax(axis=0).tolist()
+    scale = matrix[order, range(3)]
+    if order == [2, 1, 0]:
+        photos = photos[..., ::-1]
+    if (scale != 1).any() or offset.any():
+        photos = keras.layers.Rescaling(scale.tolist(), offset.tolist())(photos)
+    return photos
 
 
 # Their names are Keras's too, so that the weights' file fits its own application.

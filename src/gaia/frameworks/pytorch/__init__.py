@@ -22,11 +22,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from gaia import training
+from gaia.config import targets
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
 from gaia.errors import GaiaError
 from gaia.onnx_graph import stable_bytes
-from gaia.training import Fit, History, Show
+from gaia.training import Batch, Fit, History, Show
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
 
@@ -44,17 +45,12 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     missing, the weights can't be downloaded, or the loss is no number.
     """
     trainer, seed = config.trainer, config.seed
-    device = _device(trainer.device)
-    precision = _precision(trainer.precision, device)
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    torch.manual_seed(seed)
-    network = build(config.model, len(data.labels)).to(device).to(memory_format=torch.channels_last)
-    optimizer = _optimizer(config, network, device)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
+    device, precision, network, optimizer, scaler = _begin(config, len(data.labels))
     average = AveragedModel(network, avg_fn=partial(_follow, trainer), use_buffers=True)
     history: History = []
     kept: dict[str, torch.Tensor] = {}
-    if state := training.load_checkpoint(checkpoint, partial(torch.load, map_location=device, weights_only=True)):
+    load = partial(torch.load, map_location=device, weights_only=True)
+    if state := training.load_checkpoint(checkpoint, load):
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
@@ -70,21 +66,15 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             rate = training.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            truth = torch.from_numpy(batch.truth).to(device)
-            with _autocast(device, precision):
-                answers = network(pixels(torch.from_numpy(batch.photos).to(device))).float()
-            losses = nn.functional.cross_entropy(
-                answers, truth, reduction="none", label_smoothing=trainer.label_smoothing
-            )
-            loss = (losses * torch.from_numpy(batch.weights).to(device)).mean()
+            loss, batch_right = _loss(network, batch, device, precision, trainer.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             scaler.step(optimizer)
             scaler.update()
             average.update_parameters(network)
-            seen += len(truth)
-            loss_sum += loss.item() * len(truth)
-            right += int((answers.argmax(1) == truth).sum())
+            seen += len(batch.truth)
+            loss_sum += loss.item() * len(batch.truth)
+            right += batch_right
             show(epoch + (i + 1) / batches, None)
         validation = _measure(average.module, data, device, precision, trainer.batch_size)
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
@@ -102,6 +92,20 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         show(epoch + 1, history[-1])
     network.load_state_dict(kept)
     return Fit(network.cpu().eval(), history, training.kept_epoch(history, trainer))
+
+
+def rehearse(config: PhotoLine, data: Dataset) -> Fit:
+    """One step on two photos, with a network of its own: training itself then begins as if nothing had been.
+
+    Raises GaiaError if the optimizer can't take the step, and whatever the network raises.
+    """
+    device, precision, network, optimizer, scaler = _begin(config, len(data.labels))
+    batch = training.first_batch(data)
+    loss, _ = _loss(network.train(), batch, device, precision, config.trainer.label_smoothing)
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    with training.errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
+        scaler.step(optimizer)
+    return Fit(network.cpu().eval(), [], 0)
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:
@@ -128,28 +132,52 @@ def answers(fitted: Fit, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         return _Served(fitted.network).eval()(torch.from_numpy(photos)).numpy()
 
 
-def build(model: NeuralModel, classes: int) -> nn.Module:
-    """The torchvision model of the configuration, its last linear layer cut to `classes`.
+def build(model: NeuralModel, size: int, classes: int) -> nn.Module:
+    """The torchvision model of the configuration for photos of `size` px, its last layer cut to `classes`.
 
     Raises GaiaError if its weights can't be downloaded or an argument doesn't fit.
     """
     module, _, name = model.target.rpartition(".")
     constructor = getattr(importlib.import_module(module), name)
-    arguments = model.arguments()
+    arguments = _arguments(model, size) | model.arguments()
+    if model.weights is None:
+        sentence = f"model: {model.target} can't be built for photos of {size} px: {{}}; change that, or its arguments."
+        with training.errors_as(sentence):
+            return _without_auxiliary_heads(constructor(weights=None, num_classes=classes, **arguments))
     try:
-        if model.weights is None:
-            return constructor(weights=None, num_classes=classes, **arguments)
-        network = constructor(weights=model.weights, **arguments)
-    except (OSError, KeyError, RuntimeError) as error:
+        network = _without_auxiliary_heads(constructor(weights=model.weights, **arguments))
+    except (TypeError, ValueError) as error:
+        raise GaiaError(f"model: {model.target} refuses its arguments: {error}.") from None
+    except Exception as error:
         raise GaiaError(
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
             f"set weights: null to train from scratch."
         ) from None
-    except (TypeError, ValueError) as error:
-        raise GaiaError(f"model: {model.target} refuses its arguments: {error}.") from None
-    path, last = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear)][-1]
+    path, last = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     parent = network.get_submodule(path.rpartition(".")[0])
-    setattr(parent, path.rpartition(".")[2], nn.Linear(last.in_features, classes))
+    if isinstance(last, nn.Linear):
+        head: nn.Module = nn.Linear(last.in_features, classes)
+    else:
+        head = nn.Conv2d(last.in_channels, classes, kernel_size=1)  # squeezenet*
+    setattr(parent, path.rpartition(".")[2], head)
+    return network
+
+
+def _arguments(model: NeuralModel, size: int) -> dict[str, Any]:
+    """Those that follow from the photos' size, where the model takes them."""
+    taken = targets.arguments(model.target) or {}
+    ours = {"image_size": size, "input_size": (size, size)}  # vit_*, maxvit_t
+    if model.weights is None and taken.get("init_weights", True) is None:
+        ours["init_weights"] = True  # the default, which googlenet and inception_v3 want said
+    return {key: value for key, value in ours.items() if key in taken}
+
+
+def _without_auxiliary_heads(network: nn.Module) -> nn.Module:
+    """The network with the one answer that ships: googlenet and inception_v3 give others beside it in training."""
+    for name in ("aux1", "aux2", "AuxLogits"):
+        if hasattr(network, name):
+            setattr(network, name, None)
+            network.aux_logits = False  # type: ignore[assignment]
     return network
 
 
@@ -174,6 +202,31 @@ class _Served(nn.Module):
 def _follow(trainer: NeuralTrainer, average: torch.Tensor, now: torch.Tensor, batch: int) -> torch.Tensor:
     """The running average of a weight or statistic after one more batch; counters are taken over as they are."""
     return torch.lerp(average, now, 1 - training.kept_share(trainer, batch)) if now.is_floating_point() else now
+
+
+def _begin(
+    config: PhotoLine, classes: int
+) -> tuple[torch.device, torch.dtype, nn.Module, torch.optim.Optimizer, torch.amp.GradScaler]:
+    """The device, the precision, and the untrained network with what trains it."""
+    device = _device(config.trainer.device)
+    precision = _precision(config.trainer.precision, device)
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    torch.manual_seed(config.seed)
+    network = build(config.model, config.data.image_size, classes).to(device).to(memory_format=torch.channels_last)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
+    return device, precision, network, _optimizer(config, network, device), scaler
+
+
+def _loss(
+    network: nn.Module, batch: Batch, device: torch.device, precision: torch.dtype, label_smoothing: float
+) -> tuple[torch.Tensor, int]:
+    """The mean loss of a batch, each photo by its weight, and how many answers are right."""
+    truth = torch.from_numpy(batch.truth).to(device)
+    with _autocast(device, precision):
+        answers = network(pixels(torch.from_numpy(batch.photos).to(device))).float()
+    losses = nn.functional.cross_entropy(answers, truth, reduction="none", label_smoothing=label_smoothing)
+    loss = (losses * torch.from_numpy(batch.weights).to(device)).mean()
+    return loss, int((answers.argmax(1) == truth).sum())
 
 
 def _device(wanted: str) -> torch.device:
