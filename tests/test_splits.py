@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -126,10 +125,8 @@ for hashes in (random, alike):
 
 def test_grouping_takes_memory_for_the_photos_not_for_their_pairs() -> None:
     """All pairs of 10,000 hashes are 100 million; those of 3,000 photos that are all alike would take 144 MB."""
-    start = time.perf_counter()
     out = subprocess.run([sys.executable, "-c", GROUP], capture_output=True, text=True, check=True).stdout
     assert max(map(float, out.split())) < 60
-    assert time.perf_counter() - start < 20
 
 
 def blobs(seed: int) -> Image.Image:

