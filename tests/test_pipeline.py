@@ -137,10 +137,10 @@ def test_a_fourth_line_is_yaml_only(project: Project) -> None:
 
 
 def test_a_model_that_is_only_a_new_file_trains(project: Project) -> None:
-    project.path("conf/model/squeezenet.yaml").write_text(
+    project.path("conf/model/shufflenet.yaml").write_text(
         "_target_: torchvision.models.shufflenet_v2_x0_5\nweights: null\n"
     )
-    project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"model": "squeezenet"}}}))
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"model": "shufflenet"}}}))
     assert project.repro() - COMPOSE == {"train@plants", "evaluate@plants"}
 
 
@@ -168,11 +168,14 @@ def test_experiments_edit_choices_and_values(project: Project) -> None:
 
 
 def test_an_experiment_chooses_another_model_by_one_word(project: Project) -> None:
-    project.run("dvc", "exp", "run", "-S", "lines.plants.model=shufflenet", ok=False)  # refused: no such option
+    refused = project.run("dvc", "exp", "run", "-S", "lines.plants.model=resnet17", "train@plants", ok=False)
+    assert refused.returncode != 0 and "did you mean 'resnet18'" in refused.stdout
     project.run("git", "checkout", "--quiet", "--force", "main")
-    project.run("dvc", "exp", "run", "-S", "lines.plants.optimizer=sgd", "train@plants")
-    manifest = json.loads(project.path("data/training/plants/training.json").read_text())
-    assert manifest["optimizer"] == "torch.optim.SGD"
+    choices = ("-S", "lines.plants.model=resnet18", "-S", "lines.plants.optimizer=sgd")
+    project.run("dvc", "exp", "run", *choices, "train@plants")
+    trained = json.loads(project.path("data/training/plants/training.json").read_text())
+    assert trained["architecture"] == "torchvision.models.resnet18"
+    assert trained["optimizer"] == "torch.optim.SGD"
 
 
 def test_plots_and_metrics_are_what_dvc_shows(project: Project) -> None:

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 Probabilities = NDArray[np.float32]
 _BATCH = 64
-_WRITTEN = {
-    "separator": ",",
-    "decimal": ".",
-    "encoding": "utf-8",
-}  # where a contract doesn't say
+_WRITTEN = {"separator": ",", "decimal": ".", "encoding": "utf-8"}  # where a contract doesn't say
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Predictor:
         """float32 [n, classes], rows summing to 1, for inputs as `read_photos` or `read_rows` give them."""
         if len(inputs) == 0:
             return np.zeros((0, len(self.labels)), dtype=np.float32)
-        return np.concatenate([self.run(inputs[i : i + _BATCH * 16]) for i in range(0, len(inputs), _BATCH * 16)])
+        return self.run(inputs)
 
     def decide(self, probabilities: Probabilities) -> NDArray[np.int64]:
         """The answers, as positions in `labels` [n].
