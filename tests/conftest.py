@@ -91,8 +91,8 @@ class Project:
             "GIT_COMMITTER_NAME": "test",
             "GIT_COMMITTER_EMAIL": "test@example.org",
             "DVC_NO_ANALYTICS": "1",
-            # two workers train at once: threads that spin while they wait would take the cores from each other
-            "OMP_WAIT_POLICY": "PASSIVE",
+            # two workers train at once: threads that wait for each other would wait for the other worker's
+            "OMP_NUM_THREADS": "1",
         }
 
     @classmethod
