@@ -15,7 +15,7 @@ from conftest import Project
 LINE = {"raw": "photos", "bucket": "plants-images", "framework": "pytorch", "data": "small_photos", "model": "resnet18"}
 
 
-def test_three_hundred_real_photos_are_enough_for_four_right_answers_in_five(project: Project, photos: Path) -> None:
+def test_three_hundred_real_photos_are_enough_for_four_right_answers_in_five(photos: Path, project: Project) -> None:
     shutil.copytree(photos, project.path("data/raw/photos"))
     project.run("dvc", "add", "data/raw/photos")
     project.edit("params.yaml", lambda params: params["lines"].update(plants=LINE | {"seed": 2}))

@@ -187,7 +187,7 @@ def test_plots_and_metrics_are_what_dvc_shows(project: Project) -> None:
     project.run("dvc", "params", "diff")
 
 
-def test_real_photos_under_data_raw_build_and_the_broken_one_is_named(project: Project, photos: Path) -> None:
+def test_real_photos_under_data_raw_build_and_the_broken_one_is_named(photos: Path, project: Project) -> None:
     raw = project.path("data/raw/photos")
     for file in sorted(photos.glob("*/*"))[::3]:
         (raw / file.parent.name).mkdir(parents=True, exist_ok=True)
