@@ -82,7 +82,7 @@ IN_PARAMS = [
     ("plants.optimizer.lr", True, "is true; it should be a number."),
     ("plants.optimizer.amsgrad", 1, "is 1; it should be true or false."),
     ("plants.data.splits", 3, "is 3; it should be keys with values."),
-    ("plants.question", [1], "is [1]; it should be text."),
+    ("plants.question", [1], "is [1]; it should be text or null."),
     ("plants.raw", 2020, "is 2020; it should be text, in quotes."),
     ("plants.trainer.device", "gpu", "is 'gpu'; it should be 'auto', 'cpu', 'cuda' or 'mps' (did you mean 'cpu'?)."),
     ("plants.evaluation.threshold", 1.5, "is 1.5; it should be less than 1."),
@@ -112,17 +112,19 @@ IN_PARAMS = [
     ("plants.model.group", 2, "is no argument of torchvision.models.resnet18; it takes ... (did you mean 'groups'?)."),
     ("bags.model.alfa", 2, "is no argument of keras.applications.EfficientNetB0; it takes ..."),
     ("cultures.model.depht", 3, "is no argument of catboost.CatBoostClassifier; it takes ... (did you mean 'depth'?)."),
+    ("cultures.model.depth", 40, "is 40; it should be a whole number from 1 to 16."),
     ("cultures.model.iterations", 5, "follows from trainer.max_epochs; set that instead."),
     ("cultures.model.num_trees", 5, "follows from trainer.max_epochs; set that instead."),
     ("cultures.model.objective", "CrossEntropy", "follows from data.classes; set that instead."),
     ("cultures.model.eta", 0.3, "follows from model.learning_rate; set that instead."),
     ("cultures.model.eval_metric", "AUC", "is fixed for catboost.*; remove it."),
     ("bags.model.pooling", "max", "is fixed for keras.applications.*; remove it."),
-    ("plants.data.classes", ["grass"], 'is ["grass"]; it should be a list of at least 2.'),
-    ("plants.data.classes", [], "is []; it should be a list of at least 2."),
-    ("plants.data.classes", "grass", "is 'grass'; it should be a list."),
-    ("plants.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list.'),
-    ("bags.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list.'),
+    ("plants.trainer.class_weights", "on", "is 'on'; it should be 'balanced' or null."),
+    ("plants.data.classes", ["grass"], 'is ["grass"]; it should be a list of at least 2 or null.'),
+    ("plants.data.classes", [], "is []; it should be a list of at least 2 or null."),
+    ("plants.data.classes", "grass", "is 'grass'; it should be a list or null."),
+    ("plants.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list or null.'),
+    ("bags.data.classes", {"healthy": 1}, 'is {"healthy": 1}; it should be a list or null.'),
     ("plants.data.splits", [0.1, 0.1], "is [0.1, 0.1]; it should be keys with values."),
     ("cultures.data.categories", ["a"], 'is ["a"]; it should be keys with values.'),
     ("plants.data.classes", ["a", "a"], "names 'a' twice; each class needs a name of its own."),
@@ -182,7 +184,10 @@ IN_CONF = [
     (ADAMW, "_target_", "torch.optim.swap_in_optimizer_params_and_state", "is ..., which is no optimizer; ..."),
     (RESNET, "_target_", 5, "is 5; it should be text, in quotes."),
     (ADAMW, "lr", None, "is null; it should be a number."),
-    (ADAMW, "weight_decay", "big", "is 'big'; it should be a number."),
+    (ADAMW, "weight_decay", "big", "is 'big'; it should be a number of at least 0."),
+    (ADAMW, "weight_decay", -0.1, "is -0.1; it should be a number of at least 0."),
+    (BOOST, "learning_rate", -1, "is -1; it should be a number from 1e-06 to 1."),
+    (BOOST, "depth", 6.5, "is 6.5; it should be a whole number from 1 to 16."),
     (
         ADAMW,
         "_target_",
@@ -190,7 +195,7 @@ IN_CONF = [
         "is ...; there is no key ... (did you mean 'framework.optimizers'?).",
     ),
     ("conf/framework/pytorch.yaml", "name", "torch", "is 'torch'; it should be one of ... (did you mean 'pytorch'?)."),
-    ("conf/data/bags.yaml", "classes", ["healthy"], 'is ["healthy"]; it should be a list of at least 2.'),
+    ("conf/data/bags.yaml", "classes", ["healthy"], 'is ["healthy"]; it should be a list of at least 2 or null.'),
     (
         "conf/data/photos.yaml",
         "splits.valid",
@@ -375,13 +380,24 @@ def test_raw_data_are_there_or_drawn_as_a_demo_or_brought_by_dvc() -> None:
     assert complaint() == f"params.yaml: lines.cultures.raw {expected}"
 
 
+def test_the_positive_class_is_one_of_the_folders_where_these_are_the_classes() -> None:
+    for name in ("dandelion", "grass", ".cache"):
+        Path("data/raw/demo_plants", name).mkdir(parents=True)
+    compose_lines()
+    param("plants.evaluation.positive", "dandelio")
+    assert complaint() == (
+        "params.yaml: lines.plants.evaluation.positive is 'dandelio'; the classes in data/raw/demo_plants are "
+        "dandelion, grass (did you mean 'dandelion'?)."
+    )
+
+
 def test_several_mistakes_are_a_sentence_each_and_a_shared_one_is_told_once() -> None:
     param("plants.optimizer.lr", -1)
     change(TRAINER, "patience", 0)
     param("bags.optimizer.lr", "big")
     assert complaint().splitlines() == [
         "params.yaml: lines.plants.optimizer.lr is -1; it should be greater than 0.",
-        "conf/trainer/default.yaml: patience is 0; it should be at least 1.",
+        "conf/trainer/default.yaml: patience is 0; it should be at least 1 or null.",
         "params.yaml: lines.bags.optimizer.lr is 'big'; it should be a number.",
     ]
 

@@ -269,7 +269,7 @@ def test_a_mirrored_photo_shares_the_split_of_its_original(tmp_path: Path) -> No
         rows = by_source(prepared(raw, tmp_path / "out"))
     for i in range(20):
         assert rows[f"a/{i:03d}.png"]["split"] == rows[f"a/{i:03d}-mirrored.png"]["split"]
-    assert "40 much like others: 20 groups, each in one split, the largest of 2" in said.get()
+    assert "40 nearly the same as others, in 20 groups of up to 2; each stays in one split" in said.get()
 
 
 def test_where_near_duplicates_leave_a_split_empty_the_setting_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Project
+from conftest import Project, merge
 from gaia.errors import GaiaError
 from gaia.runtime import artifact, predictor
 from gaia.runtime.predictor import Predictor
@@ -128,7 +128,8 @@ def test_no_pickle_ships(built: Project) -> None:
         ({"species": "oister"}, "row 1: species is 'oister', which training never saw.*did you mean 'oyster'"),
         ({"humidity": "wet"}, "row 1: humidity is 'wet', which is no number"),
         ({"humidity": "85,5"}, "row 1: humidity is '85,5', which is no number"),
-        ({"co2": None}, "row 1 lacks 'co2'"),
+        ({"co2": None}, r"row 1 lacks 'co2' \(in training the column 'co2_ppm'\)\.$"),
+        ({"species": None, "specis": "oyster"}, r"row 1 lacks 'species'; 'specis' may be meant for it\.$"),
     ],
 )
 def test_a_row_that_would_need_a_guess_is_refused(built: Project, change: dict, sentence: str) -> None:
@@ -143,6 +144,24 @@ def test_a_row_that_would_need_a_guess_is_refused(built: Project, change: dict, 
 def test_an_empty_number_counts_as_not_measured(built: Project) -> None:
     pairs = [pair if not pair.startswith("co2") else "co2=" for pair in ROW]
     assert json.loads(built.run("gaia", "predict", "cultures", *pairs, "--json").stdout)[0]["answer"]
+
+
+def test_a_folder_is_no_photo(built: Project) -> None:
+    done = built.run("gaia", "predict", "plants", "data/raw/demo_plants/grass", ok=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: data/raw/demo_plants/grass is a folder; give photos")
+
+
+def test_a_model_that_is_older_than_the_settings_answers_with_a_warning(project: Project) -> None:
+    asked = ("gaia", "predict", "cultures", *ROW)
+    assert "warning" not in project.run(*asked).stdout
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"cultures": {"model": {"depth": 3}}}}))
+    project.repro("compose@cultures")
+    warning = "warning: cultures: this model was made with other settings than data/config/cultures.yaml has now"
+    for command in (asked, ("gaia", "results")):
+        assert warning in project.run(*command).stdout
+    project.repro("evaluate@cultures")
+    assert "warning" not in project.run(*asked).stdout
 
 
 def test_answers_may_be_cut_by_head(built: Project) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -28,6 +30,23 @@ def shown(value: object) -> str:
     text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+@contextmanager
+def errors_as(sentence: str) -> Iterator[None]:
+    """Raise any exception of the block as GaiaError: the sentence, with the exception's first line in place of {}."""
+    try:
+        yield
+    except GaiaError:
+        raise
+    except Exception as error:
+        raise GaiaError(sentence.format(first_line(error))) from None
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, as far as it fits into a sentence: its first line, without colours and full stop."""
+    lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).split("\n")
+    return next((line.strip().rstrip(".:!") for line in lines if line.strip()), type(error).__name__)
 
 
 def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
@@ -22,6 +24,19 @@ def results() -> list[dict[str, Any]]:
         metrics = artifact.read_json(report / "metrics.json")
         found.append({"line": line, **metrics, "seconds": timings.read(line), "report": str(report / "report.html")})
     return found
+
+
+def outdated(lines: Iterable[str]) -> list[str]:
+    """A sentence for each of the lines whose artifact was made with other settings than were composed last: a training
+    has failed since, or is still to be done."""
+    told = []
+    for line in lines:
+        config, manifest = paths.config(line), paths.model(line) / artifact.MANIFEST
+        if config.exists() and manifest.exists():
+            settings = yaml.dump({key: value for key, value in yaml.read(config).items() if key != "gates"})
+            if hashlib.sha256(settings.encode()).hexdigest() != artifact.read_json(manifest).get("config_sha256"):
+                told.append(f"{line}: this model was made with other settings than {config} has now; `dvc repro`")
+    return told
 
 
 def table(found: list[dict[str, Any]]) -> Table:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError, first_line, nearest
 
 EMPTY = {"", "na", "n/a", "#n/a", "nan", "null", "none"}
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -78,7 +78,7 @@ def _read_parquet(line: str, file: Path, wanted: Mapping[str, str]) -> Rows:
         # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
         columns = {name: [_text(cell) for cell in typed[header].to_pylist()] for name, header in headers.items()}
     except (OSError, ValueError, NotImplementedError) as error:
-        raise GaiaError(f"{line}: {file} can't be read as Parquet: {str(error).splitlines()[0]}.") from None
+        raise GaiaError(f"{line}: {file} can't be read as Parquet: {first_line(error)}.") from None
     return Rows(columns, [f"{file.name}:{i + 1}" for i in range(len(typed))], [""] * len(typed), ".")
 
 

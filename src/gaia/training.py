@@ -6,11 +6,9 @@ from __future__ import annotations
 import math
 import os
 import queue
-import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +19,7 @@ from gaia.augmentation import augment
 from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
 from gaia.console import console
 from gaia.data.index import Dataset
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, first_line
 
 History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
 Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row
@@ -169,21 +167,12 @@ def _ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
         thread.join()
 
 
-@contextmanager
-def errors_as(sentence: str) -> Iterator[None]:
-    """Raise any exception of the block as GaiaError: the sentence, with the exception's first line in place of {}."""
-    try:
-        yield
-    except GaiaError:
-        raise
-    except Exception as error:
-        raise GaiaError(sentence.format(first_line(error))) from None
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, as far as it fits into a sentence: its first line, without colours and full stop."""
-    lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).split("\n")
-    return next((line.strip().rstrip(".:!") for line in lines if line.strip()), type(error).__name__)
+def unbuilt(target: str, size: int) -> str:
+    """The sentence about a model that can't even be built; {} stands for what it says itself."""
+    return (
+        f"model: {target} can't be built for photos of {size} px: {{}}; choose another model, other arguments, or "
+        f"another data.image_size."
+    )
 
 
 def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:

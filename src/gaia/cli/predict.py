@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ def add(verbs: Any) -> None:
 
 
 def _results(as_json: bool) -> None:
-    from gaia.results import results, table
+    from gaia.results import outdated, results, table
 
     found = results()
+    _warn(outdated(row["line"] for row in found))
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -42,12 +44,17 @@ def _predict(line: str, inputs: list[str], as_json: bool) -> None:
     if line not in built:
         known = f"built are {', '.join(built)}{nearest(line, built)}" if built else "run `dvc repro` to build some"
         raise GaiaError(f"there is no artifact of a line '{line}' under {paths.model('')}; {known}.")
+    from gaia.results import outdated
+
+    _warn(outdated([line]))
     model = predictor.load(paths.model(line))
     answers, problems = [], []
     if model.contract["input"]["kind"] == "photo":
         for name in inputs:
             try:
                 read = model.read_photos([(Path(name).read_bytes(), name)])
+            except IsADirectoryError:
+                problems.append(f"{name} is a folder; give photos, for example {Path(name) / '*.jpg'}.")
             except OSError as error:
                 problems.append(f"{name}: {error.strerror}.")
             except GaiaError as error:
@@ -60,6 +67,11 @@ def _predict(line: str, inputs: list[str], as_json: bool) -> None:
     _print_answers(answers, as_json)
     if problems:
         raise GaiaError("\n".join(problems))
+
+
+def _warn(sentences: list[str]) -> None:
+    for sentence in sentences:
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def _answers(model: Any, read: Any, names: list[str]) -> list[dict[str, Any]]:

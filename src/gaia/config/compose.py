@@ -13,11 +13,11 @@ from omegaconf.errors import GrammarParseError, InterpolationResolutionError, Om
 from pydantic import ValidationError
 
 from gaia import paths
-from gaia.config import targets, yaml
+from gaia.config import raw, targets, yaml
 from gaia.config.check import check
 from gaia.config.schema import GROUPS, PLAIN_KEYS, PhotoLine, TableLine, kind_of, takes_null, type_of
 from gaia.config.sources import Sources
-from gaia.errors import GaiaError, nearest, shown
+from gaia.errors import GaiaError, first_line, nearest, shown
 
 OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 TOP_KEYS = ("lines", "demo")  # of params.yaml
@@ -36,7 +36,7 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
         for name, entry in params["lines"].items():
             try:
                 composed[name] = _compose_line(root, name, entry, options)
-                problems += _raw_problems(root, name, composed[name].raw, params.get("demo"))
+                problems += raw.problems(root, name, composed[name], params.get("demo"))
             except GaiaError as error:
                 problems += str(error).splitlines()
     if problems:  # a mistake in an option that two lines choose is one mistake
@@ -75,22 +75,6 @@ def _params(root: Path) -> dict[str, Any]:
     if not isinstance(params["lines"], dict) or not params["lines"]:
         raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}; it should hold one entry a line.")
     return params
-
-
-def _raw_problems(root: Path, line: str, raw: str, demo: Any) -> list[str]:
-    """What there is instead of a line's raw data; nothing if they are there, or DVC knows how they come: DVC itself
-    would stop at a path that doesn't exist."""
-    folder, made = paths.raw(""), demo if isinstance(demo, dict) else {}
-    for part in Path(raw).parts:
-        if not (root / folder / part).exists():
-            known = sorted({file.name.removesuffix(".dvc") for file in (root / folder).glob("[!.]*")} | set(made))
-            if part in known:
-                return []
-            holds = f"{', '.join(known[:20]) or 'nothing'}{', ...' if len(known) > 20 else ''}"
-            place = f"params.yaml: lines.{line}.raw is {shown(raw)}"
-            return [f"{place}; {folder} holds {holds}{nearest(part, known)}."]
-        folder, made = folder / part, {}
-    return []
 
 
 def _options(root: Path) -> dict[str, list[str]]:
@@ -256,7 +240,7 @@ def _reference_problem(sources: Sources, config: DictConfig, error: Interpolatio
     keys = [int(k) if k.isdigit() else k for k in re.split(r"[.\[\]]+", error.full_key or "") if k]
     content: Any = OmegaConf.to_container(config)
     value = {yaml.dotted(k): v for k, v in yaml.leaves(content)}.get(error.full_key or "")
-    said = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0]).strip('"')
+    said = re.sub(r"^\w+ raised while resolving interpolation: ", "", first_line(error)).strip('"')
     if missing := re.fullmatch(r"Interpolation key '(.+)' not found", said):
         known = {yaml.dotted(k[:n]) for k, _ in yaml.leaves(content) for n in range(1, len(k) + 1)}
         said = f"there is no key {missing[1]}, name one that exists{nearest(missing[1], sorted(known))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gaia.config.schema import takes_null, type_of
 from gaia.config.yaml import Keys
 from gaia.errors import nearest, shown
 
@@ -38,7 +39,7 @@ def sentences(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str
             file, _ = find(*e["loc"])
             together.setdefault((e["type"], e["loc"][:-1], file), []).append(e["loc"])
         else:
-            told.append(_sentence(": ".join(find(*e["loc"])), e))
+            told.append(_sentence(": ".join(find(*e["loc"])), e, _or_null(schema, e["loc"])))
     for (kind, above, file), locations in together.items():
         if kind == "missing":  # a key that was only misspelled isn't missing as well
             unknown = [loc[-1] for (k, a, _), locs in together.items() if k != kind and a == above for loc in locs]
@@ -58,7 +59,13 @@ def sentences(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str
     return told
 
 
-def _sentence(place: str, error: Any) -> str:
+def _or_null(schema: Any, keys: Keys) -> str:
+    for key in keys[:-1]:
+        schema = type_of(schema, str(key))
+    return " or null" if takes_null(schema, str(keys[-1])) else ""
+
+
+def _sentence(place: str, error: Any, or_null: str) -> str:
     found = error["input"]
     context = {k: f"{v:.10g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
     if error["type"] == "value_error":
@@ -69,7 +76,7 @@ def _sentence(place: str, error: Any) -> str:
     if error["type"] in ("int_type", "float_type") and isinstance(found, str) and found.strip(" +-").isdigit():
         would += ", without quotes"
     suggestion = nearest(found, context["expected"].split("'")[1::2]) if error["type"] == "literal_error" else ""
-    return f"{place} is {shown(found)}; it should be {would}{suggestion}."
+    return f"{place} is {shown(found)}; it should be {would}{or_null}{suggestion}."
 
 
 def _known_keys(schema: Any, above: Keys) -> list[str]:

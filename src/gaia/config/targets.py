@@ -6,6 +6,7 @@ Importing the frameworks would take 2 to 12 seconds at each edit of a YAML file;
 from __future__ import annotations
 
 import ast
+import math
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.util import find_spec
@@ -55,6 +56,17 @@ GIVEN: dict[str, dict[str, str | None]] = {
     "catboost": {argument: key for key, arguments in OF_CATBOOST.items() for argument in arguments.split()},
 }
 
+# What would be refused, or diverge, only in training: an argument of conf/ -> the least and the most that it may be.
+# The least is whole where the argument is.
+RANGES: dict[str, tuple[int | float, float]] = {
+    "depth": (1, 16),
+    "learning_rate": (1e-6, 1),
+    "l2_leaf_reg": (0.0, math.inf),
+    "border_count": (1, 65535),
+    "weight_decay": (0.0, math.inf),
+    "momentum": (0.0, 1),
+}
+
 REQUIRED = object()  # stands for the default of an argument that has none
 
 
@@ -89,7 +101,8 @@ def _is_a(group: str, module: str, found: Found) -> bool:
 def argument_problems(target: str, given: dict[str, Any]) -> dict[str, str]:
     """The arguments that can't be given to the target, and why.
 
-    A default that is a number or true/false tells the type; other types and all ranges are the target's own business.
+    A default that is a number or true/false tells the type; other types, and ranges that `RANGES` doesn't hold, are the
+    target's own business.
     """
     module = target.rpartition(".")[0]
     taken: Any = arguments(target)
@@ -107,12 +120,24 @@ def argument_problems(target: str, given: dict[str, Any]) -> dict[str, str]:
             known = sorted(taken.keys() - by_us.keys())
             more = f" and {len(known) - 20} more" if len(known) > 20 else ""
             problems[key] = f"is no argument of {target}; it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
-        elif taken is not None and (should := _other_type(value, taken[key])):
+        elif (should := _out_of_range(key, value)) or (taken and (should := _other_type(value, taken[key]))):
             problems[key] = f"is {shown(value)}; it should be {should}"
     for key, default in (taken or {}).items():
         if default is REQUIRED and key not in given and key not in by_us:
             problems[key] = f"is missing; {target} needs it"
     return problems
+
+
+def _out_of_range(key: str, value: Any) -> str | None:
+    if key not in RANGES or value is None:
+        return None
+    least, most = RANGES[key]
+    whole = isinstance(least, int)
+    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if right and least <= value <= most:
+        return None
+    bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of at least {least:g}"
+    return f"a {'whole ' * whole}number {bounds}"
 
 
 def _other_type(value: Any, default: Any) -> str | None:

@@ -142,12 +142,12 @@ def _summarise(line: str, index: pd.DataFrame, groups: pd.Series[str]) -> None:
     grouped = usable[groups.duplicated(keep=False)]
     if len(grouped):
         same = grouped["sha256"].duplicated(keep=False).sum()
-        found = [f"{n} {kind} others" for n, kind in ((same, "the same as"), (len(grouped) - same, "much like")) if n]
+        found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
         alike = grouped.groupby(groups[grouped.index])["label"]
         mixed = sum(len(set(labels)) > 1 for _, labels in alike)
         _say(
-            f"  {' and '.join(found)}: {alike.ngroups} groups, each in one split, the largest of {alike.size().max()}"
-            f"{f', {mixed} with different labels' if mixed else ''}",
+            f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
+            f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",
             style="yellow" if mixed else None,
         )
     kinds = bad["reason"].str.split(":").str[0]

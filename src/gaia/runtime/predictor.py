@@ -72,10 +72,8 @@ class Predictor:
             known = {names[key]: _text(value, decimal) for key, value in row.items() if key in names}
             for feature in asked["features"]:
                 if feature["name"] not in known:
-                    raise GaiaError(
-                        f"row {number} lacks '{feature['name']}' (in training the column '{feature['column']}')"
-                        f"{nearest(feature['name'], row)}."
-                    )
+                    unknown = [key for key in row if key not in names]
+                    raise GaiaError(f"row {number} lacks {_called(feature)}{_misspelt(feature, unknown)}.")
                 columns[feature["name"]].append(known[feature["name"]])
         return self._frame(columns, [f"row {number + 1}" for number in range(len(rows))], decimal)
 
@@ -144,6 +142,17 @@ def open_model(folder: Path, contract: dict[str, Any]) -> Predictor:
 def _names(asked: dict[str, Any]) -> dict[str, str]:
     """By which words a feature may be called: its name, or its column in the training table -> its name."""
     return {word: feature["name"] for feature in asked["features"] for word in (feature["column"], feature["name"])}
+
+
+def _called(feature: dict[str, Any]) -> str:
+    name, column = feature["name"], feature["column"]
+    return f"'{name}'" if name == column else f"'{name}' (in training the column '{column}')"
+
+
+def _misspelt(feature: dict[str, Any], unknown: list[str]) -> str:
+    """The row's unknown key that may have been meant for the feature."""
+    meant = next((key for key in unknown if nearest(key, [feature["name"], feature["column"]])), None)
+    return f"; '{meant}' may be meant for it" if meant else ""
 
 
 def _text(value: Any, decimal: str) -> str:

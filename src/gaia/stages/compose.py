@@ -5,7 +5,8 @@ import sys
 from gaia import paths
 from gaia.config import yaml
 from gaia.config.compose import compose_lines, dump
-from gaia.errors import GaiaError, exit_with_a_sentence
+from gaia.errors import GaiaError
+from gaia.stages.process import run
 
 
 def compose(line: str) -> None:
@@ -18,4 +19,4 @@ def compose(line: str) -> None:
 
 
 if __name__ == "__main__":
-    exit_with_a_sentence(compose, *sys.argv[1:])
+    run(compose, *sys.argv[1:])

@@ -10,7 +10,8 @@ from gaia.config import yaml
 from gaia.config.schema import Share, Strict
 from gaia.config.sentences import sentences
 from gaia.demo import write_photos, write_table
-from gaia.errors import GaiaError, exit_with_a_sentence, nearest, shown
+from gaia.errors import GaiaError, nearest, shown
+from gaia.stages.process import run
 
 
 class DemoTable(Strict):
@@ -67,4 +68,4 @@ def _described(name: str) -> DemoTable:
 
 
 if __name__ == "__main__":
-    exit_with_a_sentence(demo, *sys.argv[1:])
+    run(demo, *sys.argv[1:])

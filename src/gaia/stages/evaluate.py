@@ -15,15 +15,17 @@ from gaia import paths
 from gaia.config import yaml
 from gaia.config.compose import dump, load
 from gaia.config.schema import PhotoLine, TableLine
+from gaia.console import console
 from gaia.data import index
 from gaia.data.index import Dataset
 from gaia.data.splits import SPLITS
-from gaia.errors import GaiaError, exit_with_a_sentence, nearest
+from gaia.errors import GaiaError, nearest
 from gaia.evaluation import curves, mistakes, report
 from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.metrics import score
 from gaia.runtime import artifact, golden, predictor
 from gaia.runtime.predictor import Predictor
+from gaia.stages.process import run
 from gaia.timings import timed
 
 GOLDEN_INPUTS = 8
@@ -39,7 +41,9 @@ def evaluate(line: str) -> None:
         config, data = load(line), index.load(paths.prepared(line))
         seal(line, config, data, paths.model(line))
         model = predictor.load(paths.model(line))
-        write_reports(line, config, data, model)
+        found = write_reports(line, config, data, model)
+    low, high = found["accuracy_low"], found["accuracy_high"]
+    console.print(f"{line}: test accuracy {found['accuracy']:.3f} ({low:.3f} - {high:.3f}), n {found['n']}")
 
 
 def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> None:
@@ -64,8 +68,8 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     os.replace(beside, out)
 
 
-def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model: Predictor) -> None:
-    """Measure the test split with a loaded artifact and write what data/reports/<line>/ holds."""
+def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model: Predictor) -> dict[str, Any]:
+    """Measure the test split with a loaded artifact and write what data/reports/<line>/ holds; the metrics."""
     out = paths.reports(line)
     out.mkdir(parents=True, exist_ok=True)
     manifest = artifact.read_json(paths.model(line) / artifact.MANIFEST)
@@ -119,6 +123,7 @@ def write_reports(line: str, config: PhotoLine | TableLine, data: Dataset, model
         }
     )
     (out / "report.html").write_text(page, encoding="utf-8")
+    return metrics
 
 
 def _contract(line: str, config: PhotoLine | TableLine, data: Dataset, model_file: str) -> dict[str, Any]:
@@ -203,4 +208,4 @@ def _data_summary(data: Dataset) -> dict[str, pd.DataFrame]:
 
 
 if __name__ == "__main__":
-    exit_with_a_sentence(evaluate, *sys.argv[1:])
+    run(evaluate, *sys.argv[1:])

@@ -3,10 +3,13 @@
 import sys
 
 from gaia import paths
+from gaia.config import yaml
 from gaia.config.compose import load
+from gaia.config.raw import is_kept
 from gaia.config.schema import Photos
+from gaia.console import console
 from gaia.data import photos, table
-from gaia.errors import exit_with_a_sentence
+from gaia.stages.process import run
 from gaia.timings import timed
 
 
@@ -15,6 +18,9 @@ def prepare(line: str) -> None:
     config = load(line)
     raw, out = paths.raw(config.raw), paths.prepared(line)
     out.mkdir(parents=True, exist_ok=True)
+    if not is_kept(config.raw, yaml.read(paths.PARAMS).get("demo")):
+        said = f"{line}: neither DVC nor Git keeps {raw}, so it can't be brought back; `dvc add {raw}` mends that"
+        console.print(said, style="yellow", markup=False)
     with timed(line, "prepare"):
         if isinstance(config.data, Photos):
             photos.prepare(line, raw, config.data, config.seed, config.evaluation.positive, out)
@@ -23,4 +29,4 @@ def prepare(line: str) -> None:
 
 
 if __name__ == "__main__":
-    exit_with_a_sentence(prepare, *sys.argv[1:])
+    run(prepare, *sys.argv[1:])

@@ -6,6 +6,7 @@ import inspect
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from gaia.config.schema import PhotoLine, TableLine
 from gaia.console import bar
 from gaia.data import index
 from gaia.data.index import Dataset
-from gaia.errors import GaiaError, exit_with_a_sentence
+from gaia.errors import GaiaError, errors_as
 from gaia.runtime import artifact
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.predictor import Predictor, open_model
+from gaia.stages.process import run
 from gaia.timings import timed
 from gaia.training import Fit
 
@@ -37,35 +39,45 @@ def train(line: str) -> None:
     config = load(line)
     data = index.load(paths.prepared(line))
     framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
-    state = paths.checkpoints(line) / _fingerprint(config, framework, line)
-    for other in paths.checkpoints(line).glob("*"):
+    checkpoints = paths.checkpoints(line)
+    state = checkpoints / _fingerprint(config, framework, line)
+    for other in checkpoints.glob("*"):
         if other != state:
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
     epochs = config.trainer.max_epochs
-    with timed(line, "train"), bar(f"{line}: training", epochs, framework.UNIT) as update:
-        if isinstance(config, PhotoLine) and not state.exists():
-            rehearse(config, framework, data, paths.checkpoints(line))
-        fitted = framework.fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-        out = paths.training(line)
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        file = framework.export(fitted, data, out)
-        _compare(framework, fitted, data, out, file)
-        pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
-        kept = fitted.history[fitted.kept_epoch - 1]
-        facts = {
-            "architecture": config.model.target,
-            "classes": len(data.labels),
-            "best_epoch": fitted.kept_epoch,
-            "total_epochs": len(fitted.history),
-            "optimizer": config.optimizer.target if config.optimizer else None,
-            **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
-            "model": file,
-            "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
-            "packages": {name: version(name) for name in framework.PACKAGES},
-        }
-        artifact.write_json(out / "training.json", facts)
-    shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
+    try:
+        with timed(line, "train"), bar(f"{line}: training", epochs, framework.UNIT) as update:
+            if isinstance(config, PhotoLine) and not state.exists():
+                rehearse(config, framework, data, checkpoints)
+            fitted = framework.fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+            _write(line, config, framework, data, fitted)
+        shutil.rmtree(state, ignore_errors=True)
+    finally:
+        for folder in (checkpoints, checkpoints.parent):
+            with suppress(OSError):
+                folder.rmdir()  # if nothing is left to resume
+
+
+def _write(line: str, config: PhotoLine | TableLine, framework: Any, data: Dataset, fitted: Fit) -> None:
+    out = paths.training(line)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    file = framework.export(fitted, data, out)
+    _compare(framework, fitted, data, out, file)
+    pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
+    kept = fitted.history[fitted.kept_epoch - 1]
+    facts = {
+        "architecture": config.model.target,
+        "classes": len(data.labels),
+        "best_epoch": fitted.kept_epoch,
+        "total_epochs": len(fitted.history),
+        "optimizer": config.optimizer.target if config.optimizer else None,
+        **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
+        "model": file,
+        "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
+        "packages": {name: version(name) for name in framework.PACKAGES},
+    }
+    artifact.write_json(out / "training.json", facts)
 
 
 def rehearse(config: PhotoLine, framework: Any, data: Dataset, folder: Path) -> None:
@@ -78,14 +90,12 @@ def rehearse(config: PhotoLine, framework: Any, data: Dataset, folder: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as beside:
         out = Path(beside)
-        with training.errors_as(
+        with errors_as(
             f"model: {target} can't be trained on photos of {size} px: {{}}; "
             f"choose another model or data.image_size{lower}."
         ):
             fitted = framework.rehearse(config, data)
-        with training.errors_as(
-            f"model: {target} trains, but can't be exported to ONNX: {{}}; choose another model{lower}."
-        ):
+        with errors_as(f"model: {target} trains, but can't be exported to ONNX: {{}}; choose another model{lower}."):
             _opened(framework.export(fitted, data, out), data, out).probabilities(training.first_batch(data).photos)
 
 
@@ -122,4 +132,4 @@ def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> st
 
 
 if __name__ == "__main__":
-    exit_with_a_sentence(train, *sys.argv[1:])
+    run(train, *sys.argv[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from gaia import training
 from gaia.config.schema import TableLine
+from gaia.console import without_native_chatter
 from gaia.data.index import Dataset
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, first_line
 from gaia.training import Fit, History, Show
 
 UNIT = "trees"
@@ -64,10 +66,12 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         )  # fmt: skip
     except (catboost.CatBoostError, TypeError, ValueError) as error:
         if interrupted:
-            training.say_unreadable(checkpoint, training.first_line(error))
+            training.say_unreadable(checkpoint, first_line(error))
             shutil.rmtree(checkpoint)
             return fit(config, data, checkpoint, show)
-        raise GaiaError(f"model: {config.model.target} can't be fitted: {training.first_line(error)}.") from None
+        shutil.rmtree(checkpoint)
+        said = re.sub(r"^\S+\.cpp:\d+: ", "", first_line(error))  # where in CatBoost's own source
+        raise GaiaError(f"model: {config.model.target} can't be fitted: {said}.") from None
     return Fit(booster, _history(booster.get_evals_result(), loss), booster.tree_count_)
 
 
@@ -95,9 +99,13 @@ def answers(fitted: Fit, rows: pd.DataFrame) -> NDArray[np.float32]:
 def _on_gpu(device: str) -> bool:
     if device == "mps":
         raise GaiaError("trainer.device is mps, which CatBoost can't use; set it to auto or cpu.")
-    if device == "cuda" and not catboost.utils.get_gpu_device_count():
+    if device != "cuda":
+        return False
+    with without_native_chatter():
+        there = catboost.utils.get_gpu_device_count()
+    if not there:
         raise GaiaError("trainer.device is cuda, which this machine lacks; set it to auto or cpu.")
-    return device == "cuda"
+    return True
 
 
 class _Trees:

@@ -30,7 +30,7 @@ from safetensors.numpy import save_file
 from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, errors_as, first_line
 from gaia.frameworks.keras.layers import preprocessed, rebuilt
 from gaia.onnx_graph import stable_bytes
 from gaia.training import Fit, History, Show
@@ -76,10 +76,10 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
     batch = training.first_batch(data)
     with tf.GradientTape() as tape:  # not traced, which would take 10 s
         scores = network(batch.photos, training=True)
-        truth = np.eye(classes, dtype=np.float32)[batch.truth]
+        truth = _one_hot(batch.truth, classes)
         loss = network.optimizer.scale_loss(network.compute_loss(x=batch.photos, y=truth, y_pred=scores))
     gradients = tape.gradient(loss, network.trainable_weights)
-    with training.errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
+    with errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
         network.optimizer.apply(gradients, network.trainable_weights)
     return Fit(_in_float32(network, config, classes), [], 0)
 
@@ -104,7 +104,7 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
         fitted.network.export(str(beside), format="onnx", verbose=False)
     model = onnx.load(beside)
     if lacking := {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)}:
-        raise ValueError(f"no {' and no '.join(sorted(lacking))} there")
+        raise ValueError(f"it needs {' and '.join(sorted(lacking))}, which ONNX lacks")
     (folder / "model.onnx").write_bytes(stable_bytes(model))
     beside.unlink()
     return "model.onnx"
@@ -125,9 +125,9 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
         base = constructor(
             include_top=False, weights=model.weights, input_shape=(size, size, 3), pooling="avg", **model.arguments()
         )
-    except (OSError, Exception) as error:
+    except Exception as error:
         if isinstance(error, TypeError | ValueError) and "fetch" not in str(error):
-            raise GaiaError(f"model: {model.target} refuses its arguments: {error}.") from None
+            raise GaiaError(training.unbuilt(model.target, size).format(first_line(error))) from None
         raise GaiaError(
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
             f"set weights: null to train from scratch."
@@ -254,7 +254,7 @@ def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Data
     def epoch() -> Iterator[tuple[Any, ...]]:
         number = len(history)  # Keras asks anew at the beginning of each epoch
         for batch in training.epoch_batches(data, config.trainer, config.augmentation, config.seed, number):
-            yield batch.photos, np.eye(classes, dtype=np.float32)[batch.truth], batch.weights
+            yield batch.photos, _one_hot(batch.truth, classes), batch.weights
 
     signature = (
         tf.TensorSpec((None, size, size, 3), tf.uint8),
@@ -264,6 +264,10 @@ def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Data
     batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
     # Keras would find out how many there are by running out of them, and warn
     return batches.apply(tf.data.experimental.assert_cardinality(training.batches_an_epoch(data, config.trainer)))
+
+
+def _one_hot(truth: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    return np.eye(classes, dtype=np.float32)[truth]
 
 
 def _measure(network: keras.Model, data: Dataset, batch_size: int) -> dict[str, float]:

@@ -25,7 +25,7 @@ from gaia import training
 from gaia.config import targets
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
 from gaia.data.index import Dataset
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, errors_as, first_line
 from gaia.onnx_graph import stable_bytes
 from gaia.training import Batch, Fit, History, Show
 
@@ -103,7 +103,7 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
     batch = training.first_batch(data)
     loss, _ = _loss(network.train(), batch, device, precision, config.trainer.label_smoothing)
     scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    with training.errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
+    with errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
         scaler.step(optimizer)
     return Fit(network.cpu().eval(), [], 0)
 
@@ -141,13 +141,12 @@ def build(model: NeuralModel, size: int, classes: int) -> nn.Module:
     constructor = getattr(importlib.import_module(module), name)
     arguments = _arguments(model, size) | model.arguments()
     if model.weights is None:
-        sentence = f"model: {model.target} can't be built for photos of {size} px: {{}}; change that, or its arguments."
-        with training.errors_as(sentence):
+        with errors_as(training.unbuilt(model.target, size)):
             return _without_auxiliary_heads(constructor(weights=None, num_classes=classes, **arguments))
     try:
         network = _without_auxiliary_heads(constructor(weights=model.weights, **arguments))
     except (TypeError, ValueError) as error:
-        raise GaiaError(f"model: {model.target} refuses its arguments: {error}.") from None
+        raise GaiaError(training.unbuilt(model.target, size).format(first_line(error))) from None
     except Exception as error:
         raise GaiaError(
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "

@@ -1,0 +1,52 @@
+"""How the process of a stage runs: alone with its outputs, and no longer than the `dvc repro` that started it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gaia.errors import GaiaError, exit_with_a_sentence
+
+LOCKS = Path(".dvc/tmp")  # DVC's own folder for such; Git ignores it
+PATIENCE = 10  # seconds for one that is about to end
+
+
+def run(stage: Callable[..., object], *arguments: str) -> None:
+    """The entry point of a stage; see errors.exit_with_a_sentence.
+
+    If `dvc repro` alone is killed, DVC's next run would start this stage a second time beside the first, and both would
+    write the same files.
+    """
+    if "DVC_STAGE" in os.environ:  # set by DVC for what it starts
+        threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+
+    @wraps(stage)
+    def alone(*given: str) -> None:
+        command = " ".join((f"gaia.stages.{stage.__name__}", *given))
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(LOCKS / f"{re.sub('[ /]', '-', command)}.lock", timeout=PATIENCE):
+                stage(*given)
+        except Timeout:
+            raise GaiaError(
+                f"another process does `{command}` in this folder already; let it end, or end it "
+                f"(`pgrep -f '{command}'` gives its number), and run `dvc repro` again."
+            ) from None
+
+    exit_with_a_sentence(alone, *arguments)
+
+
+def _end_after(parent: int) -> None:
+    """End this process once its parent has gone. It may be killed at any moment anyway: training resumes."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    print("error: the `dvc repro` that started this stage has gone; so the stage ends.", file=sys.stderr, flush=True)
+    os._exit(1)

@@ -1,0 +1,85 @@
+"""A stage runs alone with its outputs, and no longer than the `dvc repro` that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from conftest import Project, until
+from gaia.stages import process
+from test_pipeline import outputs
+from test_training import longer
+
+STAGE = """
+import sys, time
+from pathlib import Path
+from gaia.stages.process import run
+
+def slow(name):
+    with open("log", "a") as log:
+        print("begins", file=log, flush=True)
+        time.sleep(float(sys.argv[1]))
+        print("ends", file=log, flush=True)
+
+run(slow, "a line")
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+def test_a_killed_dvc_takes_its_training_with_it_and_the_next_one_resumes(project: Project) -> None:
+    longer(project, "plants")
+    project.repro("compose@plants")
+    dvc = subprocess.Popen(["dvc", "repro", "train@plants"], cwd=project.root, env=project.environment)
+    until(lambda: bool(list(project.path("data/checkpoints/plants").glob("*/epoch"))), "an epoch", 60)
+    dvc.kill()  # it alone, not the group
+    dvc.wait()
+    said = project.run("dvc", "repro", "evaluate@plants").stdout
+    assert "resumed" in said and "Traceback" not in said
+    interrupted = outputs(project)
+    project.repro("-f", "-s", "train@plants", "evaluate@plants")
+    assert outputs(project) == interrupted
+    assert not project.path("data/checkpoints").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_stage_ends_with_what_started_it(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", STAGE, "30"]
+    started = f"import subprocess; subprocess.run({command!r})"
+    parent = subprocess.Popen([sys.executable, "-c", started], env={**os.environ, "DVC_STAGE": "slow"})
+    until(lambda: Path("log").exists(), "the stage")
+    parent.send_signal(number)
+    parent.wait()
+    with FileLock(process.LOCKS / "gaia.stages.slow-a-line.lock", timeout=5):  # free again
+        assert Path("log").read_text() == "begins\n"
+
+
+def test_two_of_the_same_stage_go_one_after_the_other() -> None:
+    both = [subprocess.Popen([sys.executable, "-c", STAGE, "0.5"]) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert Path("log").read_text() == "begins\nends\n" * 2
+
+
+def test_a_stage_that_another_process_does_already_says_how_to_find_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(line: str) -> None:
+        raise AssertionError(f"{line} is trained twice")
+
+    monkeypatch.setattr(process, "PATIENCE", 0)
+    process.LOCKS.mkdir(parents=True)
+    with FileLock(process.LOCKS / "gaia.stages.train-plants.lock"), pytest.raises(SystemExit):
+        process.run(train, "plants")
+    said = capsys.readouterr().err
+    assert said.startswith("error: another process does `gaia.stages.train plants` in this folder already; let it end")
+    assert "pgrep -f 'gaia.stages.train plants'" in said
