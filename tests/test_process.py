@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from conftest import Project, until
+from conftest import until
 from gaia.stages import process
-from test_pipeline import outputs
-from test_training import longer
 
 STAGE = """
 import sys, time
@@ -35,21 +33,6 @@ run(slow, "a line")
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-
-
-def test_a_killed_dvc_takes_its_training_with_it_and_the_next_one_resumes(project: Project) -> None:
-    longer(project, "plants")
-    project.repro("compose@plants")
-    dvc = subprocess.Popen(["dvc", "repro", "train@plants"], cwd=project.root, env=project.environment)
-    until(lambda: bool(list(project.path("data/checkpoints/plants").glob("*/epoch"))), "an epoch", 60)
-    dvc.kill()  # it alone, not the group
-    dvc.wait()
-    said = project.run("dvc", "repro", "evaluate@plants").stdout
-    assert "resumed" in said and "Traceback" not in said
-    interrupted = outputs(project)
-    project.repro("-f", "-s", "train@plants", "evaluate@plants")
-    assert outputs(project) == interrupted
-    assert not project.path("data/checkpoints").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -6,13 +6,16 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from conftest import ROOT, Project, free_ports, merge
 from gaia.storage import server
 from versioned import GATES
 
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_commands_run_one_after_the_other(project: Project) -> None:
@@ -29,14 +32,38 @@ def test_the_commands_run_one_after_the_other(project: Project) -> None:
                 assert "test accuracy" in shown
             if command.startswith("gaia history"):
                 assert "false alarms in wet weeks" in shown
+            if command.startswith("dvc exp show"):
+                header, *rows = shown.strip().splitlines()
+                assert "cultures/metrics.json:accuracy" in header and "model.depth" in header and len(rows) == 6
             if command == "dvc metrics diff":
                 assert "data/reports/cultures/metrics.json" in shown
     finally:
         server.down(project.root)
 
 
+def test_a_french_table_needs_the_lines_shown_and_data_that_nothing_keeps_are_said(project: Project) -> None:
+    shown = YAML(typ="safe").load(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0])
+    columns = {"contaminated": shown["data"]["label"], "species": "race_champignon", "substrate": "type_substrat"}
+    numbers = {"days_since_inoculation": "jours_inoculation", "humidity_percent": "hygrometrie", "co2_ppm": "co2_ppm"}
+    table = pd.read_csv(project.path("data/raw/demo_cultures/cultures.csv")).rename(columns=columns | numbers)
+    table["contamine"] = table["contamine"].map({"healthy": "non", "contaminated": "oui"})
+    project.path("data/raw/tables").mkdir()
+    table.to_csv(project.path("data/raw/tables/cultures.csv"), sep=";", decimal=",", index=False)
+    project.edit("params.yaml", lambda params: params["lines"]["cultures"].update(shown))
+    tip = "neither DVC nor Git keeps data/raw/tables, so it can't be brought back; `dvc add data/raw/tables` mends that"
+    assert tip in project.run("dvc", "repro", "prepare@cultures").stdout
+    project.run("git", "add", "--all")
+    assert "tables" not in project.run("git", "status", "--porcelain").stdout, "Git takes the data"
+    project.run("dvc", "add", "data/raw/tables")
+    said = project.run("dvc", "repro", "evaluate@cultures").stdout
+    assert "neither" not in said and "cultures: test accuracy 0." in said
+    assert "data/raw/tables.dvc" in project.run("git", "status", "--porcelain").stdout
+    answered = ("species=oyster", "substrate=straw", "jours_inoculation=12", "hygrometrie=85,5", "co2_ppm=900")
+    assert re.search("row  (oui|non)", project.run("gaia", "predict", "cultures", *answered).stdout)
+
+
 def test_the_commands_named_in_the_text_exist(built: Project) -> None:
-    text = (ROOT / "README.md").read_text()
+    text = README
     for target in set(re.findall(r"`make (\w+)`", text)):
         built.run("make", "--dry-run", target)
     for verb in set(re.findall(r"^gaia (\w+)", "\n".join(BLOCKS), re.MULTILINE)):
@@ -44,7 +71,7 @@ def test_the_commands_named_in_the_text_exist(built: Project) -> None:
 
 
 def test_the_files_that_the_readme_names_are_there(built: Project) -> None:
-    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     for name in set(re.findall(r"`((?:conf|data|src|benchmarks)/[\w/.]+)`", text)):
         assert built.path(name).exists(), name
 

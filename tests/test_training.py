@@ -50,15 +50,18 @@ def test_a_killed_training_resumes_and_ends_with_the_same_artifact(project: Proj
     while started.poll() is None and not list(checkpoints.glob(finished)):
         time.sleep(0.05)
     assert started.poll() is None, "training ended before it could be killed"
-    os.killpg(started.pid, signal.SIGKILL)
+    if line == "plants":
+        started.kill()  # dvc alone: its child is to end by itself
+    else:
+        os.killpg(started.pid, signal.SIGKILL)
     started.wait()
     assert not project.path("data/training", line, "training.json").exists()
     resumed = project.run("dvc", "repro", f"evaluate@{line}").stdout
-    assert "resumed" in resumed
+    assert "resumed" in resumed and "Traceback" not in resumed
     interrupted = outputs(project)
     project.repro("-f", "-s", f"train@{line}", f"evaluate@{line}")
     assert outputs(project) == interrupted
-    assert not checkpoints.exists(), "a finished training leaves no checkpoint behind"
+    assert not checkpoints.parent.exists(), "a finished training leaves no checkpoint behind"
 
 
 @pytest.mark.parametrize("line", ["plants", "bags", "cultures"])
