@@ -9,10 +9,9 @@ from __future__ import annotations
 import copy
 import importlib
 import os
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,11 +44,12 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     missing, the weights can't be downloaded, or the loss is no number.
     """
     trainer, seed = config.trainer, config.seed
-    device, precision, network, optimizer, scaler = _begin(config, len(data.labels))
+    setup = _begin(config, len(data.labels))
+    network, optimizer, scaler = setup.network, setup.optimizer, setup.scaler
     average = AveragedModel(network, avg_fn=partial(_follow, trainer), use_buffers=True)
     history: History = []
     kept: dict[str, torch.Tensor] = {}
-    load = partial(torch.load, map_location=device, weights_only=True)
+    load = partial(torch.load, map_location=setup.device, weights_only=True)
     if state := training.load_checkpoint(checkpoint, load):
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
@@ -66,7 +66,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             rate = training.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss, batch_right = _loss(network, batch, device, precision, trainer.label_smoothing)
+            loss, batch_right = _loss(setup, batch, trainer.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             scaler.step(optimizer)
@@ -76,10 +76,10 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             loss_sum += loss.item() * len(batch.truth)
             right += batch_right
             show(epoch + (i + 1) / batches, None)
-        validation = _measure(average.module, data, device, precision, trainer.batch_size)
+        validation = _measure(setup._replace(network=average.module), data, trainer.batch_size)
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
-        training.check_finite(history[-1], config.optimizer.lr, in_float32=precision is torch.float32)
+        training.check_finite(history[-1], config.optimizer.lr, in_float32=setup.precision is torch.float32)
         if newly_kept := training.kept_epoch(history, trainer) == epoch + 1:
             kept = average.module.state_dict()  # the average's own tensors, which torch.save writes once
         state = {
@@ -99,13 +99,13 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
 
     Raises GaiaError if the optimizer can't take the step, and whatever the network raises.
     """
-    device, precision, network, optimizer, scaler = _begin(config, len(data.labels))
-    batch = training.first_batch(data)
-    loss, _ = _loss(network.train(), batch, device, precision, config.trainer.label_smoothing)
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    setup = _begin(config, len(data.labels))
+    setup.network.train()
+    loss, _ = _loss(setup, training.first_batch(data), config.trainer.label_smoothing)
+    setup.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     with errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
-        scaler.step(optimizer)
-    return Fit(network.cpu().eval(), [], 0)
+        setup.scaler.step(setup.optimizer)
+    return Fit(setup.network.cpu().eval(), [], 0)
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:
@@ -203,28 +203,38 @@ def _follow(trainer: NeuralTrainer, average: torch.Tensor, now: torch.Tensor, ba
     return torch.lerp(average, now, 1 - training.kept_share(trainer, batch)) if now.is_floating_point() else now
 
 
-def _begin(
-    config: PhotoLine, classes: int
-) -> tuple[torch.device, torch.dtype, nn.Module, torch.optim.Optimizer, torch.amp.GradScaler]:
-    """The device, the precision, and the untrained network with what trains it."""
+class _Setup(NamedTuple):
+    """A network, what trains it, and where and how precisely that is computed."""
+
+    device: torch.device
+    precision: torch.dtype
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def answers(self, photos: NDArray[np.uint8]) -> torch.Tensor:
+        """The network's scores float32 [n, classes] for photos uint8 [n, size, size, 3]."""
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32):
+            return self.network(pixels(torch.from_numpy(photos).to(self.device))).float()
+
+
+def _begin(config: PhotoLine, classes: int) -> _Setup:
+    """The untrained network, and what the configuration trains it with."""
     device = _device(config.trainer.device)
     precision = _precision(config.trainer.precision, device)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     torch.manual_seed(config.seed)
     network = build(config.model, config.data.image_size, classes).to(device).to(memory_format=torch.channels_last)
     scaler = torch.amp.GradScaler(device.type, enabled=precision is torch.float16)
-    return device, precision, network, _optimizer(config, network, device), scaler
+    return _Setup(device, precision, network, _optimizer(config, network, device), scaler)
 
 
-def _loss(
-    network: nn.Module, batch: Batch, device: torch.device, precision: torch.dtype, label_smoothing: float
-) -> tuple[torch.Tensor, int]:
+def _loss(setup: _Setup, batch: Batch, label_smoothing: float) -> tuple[torch.Tensor, int]:
     """The mean loss of a batch, each photo by its weight, and how many answers are right."""
-    truth = torch.from_numpy(batch.truth).to(device)
-    with _autocast(device, precision):
-        answers = network(pixels(torch.from_numpy(batch.photos).to(device))).float()
+    truth = torch.from_numpy(batch.truth).to(setup.device)
+    answers = setup.answers(batch.photos)
     losses = nn.functional.cross_entropy(answers, truth, reduction="none", label_smoothing=label_smoothing)
-    loss = (losses * torch.from_numpy(batch.weights).to(device)).mean()
+    loss = (losses * torch.from_numpy(batch.weights).to(setup.device)).mean()
     return loss, int((answers.argmax(1) == truth).sum())
 
 
@@ -246,10 +256,6 @@ def _precision(wanted: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32)
-
-
 def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
     name = config.optimizer.target.rpartition(".")[2]
     arguments = config.optimizer.arguments()
@@ -262,18 +268,16 @@ def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> t
         raise GaiaError(f"optimizer: {config.optimizer.target} refuses its arguments: {error}.") from None
 
 
-def _measure(
-    network: nn.Module, data: Dataset, device: torch.device, precision: torch.dtype, batch_size: int
-) -> dict[str, float]:
+def _measure(setup: _Setup, data: Dataset, batch_size: int) -> dict[str, float]:
     """Loss and accuracy on the validation split."""
-    network.eval()
+    setup.network.eval()
     rows = data.rows("validation")
     loss, right = 0.0, 0
-    with torch.inference_mode(), _autocast(device, precision):
+    with torch.inference_mode():
         for start in range(0, len(rows), 4 * batch_size):
             chosen = rows[start : start + 4 * batch_size]
-            truth = torch.from_numpy(data.truth[chosen]).to(device)
-            scores = network(pixels(torch.from_numpy(np.asarray(data.inputs[chosen])).to(device))).float()
+            truth = torch.from_numpy(data.truth[chosen]).to(setup.device)
+            scores = setup.answers(np.asarray(data.inputs[chosen]))
             loss += float(nn.functional.cross_entropy(scores, truth, reduction="sum"))
             right += int((scores.argmax(1) == truth).sum())
     return {"validation_loss": loss / len(rows), "validation_accuracy": right / len(rows)}
