@@ -17,16 +17,11 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
-# After `git checkout` DVC's hook restores data and models, and before `git push` another pushes them: once this clone has
-# a storage, since it could only fail before. They have to find dvc where no environment is activated, too. Before a
-# commit, keys in tracked files are looked for. (In a Git worktree .git is a file, and the hooks are the main checkout's.)
-HOOKS := .git/hooks/post-checkout .git/hooks/pre-commit .git/hooks/pre-push
-.git/hooks/post-checkout: | .venv/.installed
-	test ! -d .git || { mkdir -p .git/hooks && dvc install; }
-	test ! -d .git || sed -i.bak 's|exec dvc|exec env PATH="$$PWD/.venv/bin:$$PATH" dvc|' $(HOOKS)
-	test ! -d .git || sed -i.bak 's/^exec/grep -qs endpointurl .dvc\/config.local || exit 0; &/' .git/hooks/pre-push
-	test ! -d .git || sed -i.bak 's/^exec/test ! -x .venv\/bin\/python || .venv\/bin\/python -m gaia.storage.leaks || exit 1; &/' \
-	  .git/hooks/pre-commit
+# DVC's hooks and its merge driver; then ours in their place, which find dvc where no environment is activated, too. (In a
+# Git worktree .git is a file, and the hooks are the main checkout's.)
+.git/hooks/post-checkout: $(wildcard .githooks/*) | .venv/.installed
+	test ! -d .git || { mkdir -p .git/hooks && grep -ls 'dvc git-hook' .git/hooks/* | xargs rm -f; dvc install; }
+	test ! -d .git || cp .githooks/* .git/hooks/
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	dvc repro

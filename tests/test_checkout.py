@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from conftest import Project
+import shutil
+from pathlib import Path
+
+from conftest import ROOT, Project, Store, free_ports
 from gaia import tags
 from gaia.deployments import activation
 from gaia.deployments.status import status
@@ -28,6 +31,42 @@ def test_a_checkout_of_a_version_brings_its_models_and_leaves_nothing_to_do(rele
     assert models(released) == newest
     assert released.repro() == set()
     assert released.run("git", "status", "--porcelain").stdout == ""
+
+
+def with_hooks(project: Project) -> Project:
+    """A clone as `make setup` leaves it."""
+    shutil.copytree(ROOT / ".githooks", project.path(".git/hooks"), dirs_exist_ok=True)
+    return project
+
+
+def test_a_checkout_in_a_new_clone_fetches_what_its_cache_lacks(small: Project, store: Store, tmp_path: Path) -> None:
+    first = models(small)
+    small.edit("params.yaml", lambda params: params["lines"]["plants"].update(seed=9))
+    small.repro()
+    small.commit("another seed")
+    store.fill(small, "HEAD~1", "HEAD")
+    small.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = with_hooks(store.connect(Project(tmp_path / "clone")))
+    clone.run("dvc", "pull")
+    assert models(clone) == models(small) != first
+    said = clone.run("git", "checkout", "--quiet", "HEAD~1").stdout
+    assert models(clone) == first
+    assert "ERROR" not in said
+    assert clone.repro() == set()
+
+
+def test_a_push_without_its_storage_says_how_to_have_it_and_pushes_nothing(small: Project, tmp_path: Path) -> None:
+    small.run("git", "init", "--quiet", "--bare", str(tmp_path / "origin.git"))
+    small.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))
+    with_hooks(small).run("git", "push", "--quiet", "origin", "main")
+    for bucket in ("models", "plants-images", "data"):
+        small.run("dvc", "remote", "modify", "--local", bucket, "endpointurl", f"http://127.0.0.1:{free_ports()}")
+    small.commit("one more")
+    refused = small.run("git", "push", "--quiet", "origin", "main", ok=False)
+    assert refused.returncode != 0
+    assert "error: the storage did not take the data, so nothing is pushed; `make storage` starts it" in refused.stdout
+    theirs, ours = (small.run("git", "rev-parse", name).stdout for name in ("origin/main", "main"))
+    assert theirs != ours
 
 
 def build(project: Project, line: str, **settings: int) -> dict[str, bytes]:

@@ -189,6 +189,31 @@ def test_the_nearest_spelling_is_named(kept: Project) -> None:
         deploy.deploy("spores", "prd", root=kept.root)
 
 
+def test_what_is_live_can_be_asked_whatever_is_checked_out(released: Project) -> None:
+    asked = ("gaia", "predict", "spores", "species=oyster", "days=15", "--json")
+    newest = released.run(*asked).stdout
+    go(released, "v1.0.0")
+    live_one = released.run(*asked, "--stage", "prod").stdout
+    assert live_one != newest
+    released.run("git", "checkout", "--quiet", "spores@v1.0.0")
+    assert released.run(*asked).stdout == live_one
+    refused = released.run(*asked, "--stage", "staging", ok=False)
+    assert (refused.returncode, refused.stdout) == (
+        1,
+        "error: 'spores' is not live in 'staging' on this host; live is spores in prod, and `gaia sync` follows the "
+        "tags.\n",
+    )
+
+
+def test_below_the_project_no_verb_guesses_where_it_is(kept: Project) -> None:
+    for verb in (("results",), ("versions", "spores")):
+        done = kept.run("env", "-C", "data/models", "gaia", *verb, ok=False)
+        assert (done.returncode, done.stdout) == (
+            1,
+            "error: this is a folder inside the project; `cd ../..` and ask again.\n",
+        )
+
+
 def test_every_verb_speaks_json(released: Project) -> None:
     run = lambda *arguments: json.loads(released.run("gaia", *arguments, "--json").stdout)  # noqa: E731
     done = run("deploy", "spores@v1.0.0", "--yes")
@@ -201,7 +226,7 @@ def test_every_verb_speaks_json(released: Project) -> None:
     assert (now["line"], now["stage"], now["version"], now["problem"]) == ("spores", "prod", "v1.0.0", "")
     assert run("sync") == [{"line": "spores", "stage": "prod", "version": "v1.0.0", "moved": False, "problem": ""}]
     assert run("cleanup", "spores") == {"removed": False, "folders": [], "objects": []}
-    assert {check["part"] for check in run("status")} == {"git", "lock", "cache", "storage", "tags", "disk"}
+    assert {check["part"] for check in run("status")} == {"git", "data", "lock", "cache", "storage", "tags", "disk"}
 
 
 def test_the_manager_does_what_the_commands_do(released: Project) -> None:

@@ -122,7 +122,9 @@ def test_status_agrees_with_itself(released: Project) -> None:
     go(released, "v1.0.0")
     assert named(released) == {}
     shown = released.run("gaia", "status").stdout
-    assert [line.split()[0] for line in shown.splitlines()] == ["git", "lock", "cache", "storage", "tags", "disk"]
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        "git", "data", "lock", "cache", "storage", "tags", "disk"
+    ]  # fmt: skip
     assert "spores@v1.0.0 is live in prod, and here" in shown
 
 
@@ -136,9 +138,12 @@ def test_status_names_every_disagreement_with_what_mends_it(released: Project, s
     path.write_text("{}")
     released.path("make.py").write_text(released.path("make.py").read_text() + "# changed\n")
     released.run("git", "tag", "-a", "spores#staging#1", "spores@v1.1.0^{}", "-m", "never pushed")
+    released.path("data/raw/own").mkdir(parents=True)
+    released.edit("params.yaml", lambda params: params["lines"]["spores"].update(raw="own"))
     found = named(released)
     expected = {
-        "git: main, 1 files are not committed": "git commit",
+        "data: data/raw/own is kept by neither DVC nor Git": "dvc add data/raw/own",
+        "git: main, 2 files are not committed": "git commit",
         "lock: changed since it was built: ": "dvc repro",
         "storage: data/models/cultures is missing": "dvc push",
         "tags: spores#staging#1 is not at origin": "git push origin 'refs/tags/spores#staging#1'",

@@ -34,7 +34,8 @@ def outdated(lines: Iterable[str]) -> list[str]:
         config, manifest = paths.config(line), paths.model(line) / artifact.MANIFEST
         if config.exists() and manifest.exists():
             settings = yaml.dump({key: value for key, value in yaml.read(config).items() if key != "gates"})
-            if hashlib.sha256(settings.encode()).hexdigest() != artifact.read_json(manifest).get("config_sha256"):
+            now = hashlib.sha256(settings.encode()).hexdigest()
+            if artifact.read_json(manifest).get("config_sha256", now) != now:
                 told.append(f"{line}: this model was made with other settings than {config} has now; `dvc repro`")
     return told
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
+from gaia import paths
 from gaia.cli import deployments, predict, storage, versions
-from gaia.errors import exit_with_a_sentence
+from gaia.errors import GaiaError, exit_with_a_sentence
 
 # Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
 
@@ -23,4 +26,15 @@ def run(arguments: list[str]) -> None:
     for module in (predict, storage, versions, deployments):
         module.add(verbs)
     asked = parser.parse_args(arguments)
+    _check_place()
     asked.run(asked)
+
+
+def _check_place() -> None:
+    """Raise GaiaError inside a project, but below its root: paths are relative to that."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").exists() and (folder / paths.PARAMS).exists():
+            if folder != here:
+                raise GaiaError(f"this is a folder inside the project; `cd {os.path.relpath(folder)}` and ask again.")
+            return

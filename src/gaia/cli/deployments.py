@@ -220,6 +220,7 @@ def _status(asked: argparse.Namespace) -> None:
 
         for check in found:
             console.print(f"[{'red' if check.mend else 'green'}]{check.part:<8}[/]", end="")
-            console.print(check.found + (f": `{check.mend}` mends it" if check.mend else ""), markup=False)
+            what = check.mend if "`" in check.mend else f"`{check.mend}` mends it"  # a sentence, or a command
+            console.print(check.found + (f": {what}" if check.mend else ""), markup=False)
     if wrong := sum(bool(check.mend) for check in found):
         raise GaiaError(f"{wrong} disagreement{'s' if wrong > 1 else ''}, named above.")

@@ -16,12 +16,13 @@ def add(verbs: Any) -> None:
     """Their parsers."""
     verb(verbs, "results", lambda asked: _results(asked.json), help="what the last `dvc repro` built: a row a line")
     predict = verb(
-        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.json),
+        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json),
         help="answer with a line's artifact: `gaia predict plants photo.jpg`",
         description="Inputs: photos (plants, bags); a CSV or Parquet file, or one row as name=value ... (cultures).",
     )  # fmt: skip
     predict.add_argument("line")
     predict.add_argument("inputs", nargs="+", metavar="input")
+    predict.add_argument("--stage", help="ask what is live there on this host (prod, ...), not what was built last")
 
 
 def _results(as_json: bool) -> None:
@@ -37,17 +38,10 @@ def _results(as_json: bool) -> None:
         console.print(table(found))
 
 
-def _predict(line: str, inputs: list[str], as_json: bool) -> None:
+def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool) -> None:
     from gaia.runtime import predictor
 
-    built = sorted(p.parent.name for p in paths.model("").glob("*/manifest.json"))
-    if line not in built:
-        known = f"built are {', '.join(built)}{nearest(line, built)}" if built else "run `dvc repro` to build some"
-        raise GaiaError(f"there is no artifact of a line '{line}' under {paths.model('')}; {known}.")
-    from gaia.results import outdated
-
-    _warn(outdated([line]))
-    model = predictor.load(paths.model(line))
+    model = predictor.load(_built(line) if stage is None else _live(line, stage))
     answers, problems = [], []
     if model.contract["input"]["kind"] == "photo":
         for name in inputs:
@@ -67,6 +61,29 @@ def _predict(line: str, inputs: list[str], as_json: bool) -> None:
     _print_answers(answers, as_json)
     if problems:
         raise GaiaError("\n".join(problems))
+
+
+def _built(line: str) -> Path:
+    from gaia.results import outdated
+
+    built = sorted(p.parent.name for p in paths.model("").glob("*/manifest.json"))
+    if line not in built:
+        known = f"built are {', '.join(built)}{nearest(line, built)}" if built else "run `dvc repro` to build some"
+        raise GaiaError(f"there is no artifact of a line '{line}' under {paths.model('')}; {known}.")
+    _warn(outdated([line]))
+    return paths.model(line)
+
+
+def _live(line: str, stage: str) -> Path:
+    from gaia.deployments import host
+
+    here = {(name, at): folder for name in host.lines() for at, folder in host.live_here(name).items()}
+    if (line, stage) not in here:
+        known = ", ".join(f"{name} in {at}" for name, at in sorted(here)) or "nothing"
+        raise GaiaError(
+            f"'{line}' is not live in '{stage}' on this host; live is {known}, and `gaia sync` follows the tags."
+        )
+    return here[line, stage]
 
 
 def _warn(sentences: list[str]) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gaia import paths
+from gaia.config import yaml
+from gaia.config.raw import is_kept
 from gaia.deployments import activation
 from gaia.deployments.current import current
 from gaia.errors import GaiaError
@@ -23,7 +26,7 @@ OURS = re.compile(r"[a-z0-9-]+(@v|#[a-z0-9-]+#)[0-9.]+")
 class Check(NamedTuple):
     """What was looked at, what was found, and the command that mends it; none if nothing is wrong."""
 
-    part: str  # git, lock, cache, storage, tags, disk
+    part: str  # git, data, lock, cache, storage, tags, disk
     found: str
     mend: str = ""
 
@@ -32,13 +35,14 @@ def status(root: Path = Path()) -> list[Check]:
     """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
     a storage that was never set up is none."""
     asked = {name: _start(command, root) for name, command in DVC.items()}
-    here = [*_part("git", _git, root), *_part("tags", _tags, root), *_part("disk", _disk, root)]
+    looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk}
+    here = [check for name, look in looks.items() for check in _part(name, look, root)]
     stored = _part("storage", _storage, root)
     dvc = [*_dvc("lock", asked["lock"], _lock), *_dvc("cache", asked["cache"], _cache)]
     return sorted([*here, *stored, *dvc], key=lambda check: PARTS.index(check.part))
 
 
-PARTS = ("git", "lock", "cache", "storage", "tags", "disk")
+PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk")
 DVC = {"lock": ("status", "--json"), "cache": ("data", "status", "--json")}
 
 
@@ -67,6 +71,17 @@ def _git(root: Path) -> Iterator[tuple[str, ...]]:
         yield f"{facts['branch.upstream']} has {-behind} commits that {branch} lacks", "git pull"
     if not changed and not ahead and not behind:
         yield (f"{branch}, everything is committed",)
+
+
+def _data(root: Path) -> Iterator[tuple[str, ...]]:
+    params = yaml.read(root / paths.PARAMS)
+    entries = (entry for entry in params.get("lines", {}).values() if isinstance(entry, dict))
+    there = {raw for raw in (str(entry.get("raw")) for entry in entries) if (root / paths.raw(raw)).exists()}
+    lost = sorted(raw for raw in there if not is_kept(raw, params.get("demo"), root))
+    for raw in lost:
+        yield f"{paths.raw(raw)} is kept by neither DVC nor Git", f"dvc add {paths.raw(raw)}"
+    if not lost:
+        yield ("DVC or Git keeps what the lines are made of",)
 
 
 def _lock(said: Any) -> tuple[str, ...]:

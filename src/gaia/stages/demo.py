@@ -59,7 +59,8 @@ def _described(name: str) -> DemoTable:
         raise GaiaError(f"{here} is {shown(described)}; it should hold keys such as kind, count and seed.")
     kind = described.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise GaiaError(f"{here}.kind is {shown(kind)}; the kinds are {', '.join(KINDS)}{nearest(kind, KINDS)}.")
+        found = f"is {shown(kind)}" if "kind" in described else "is missing"
+        raise GaiaError(f"{here}.kind {found}; the kinds are {', '.join(KINDS)}{nearest(kind, KINDS)}.")
     try:
         return KINDS[kind].model_validate(described)
     except ValidationError as error:

@@ -148,9 +148,10 @@ def build(model: NeuralModel, size: int, classes: int) -> nn.Module:
     except (TypeError, ValueError) as error:
         raise GaiaError(training.unbuilt(model.target, size).format(first_line(error))) from None
     except Exception as error:
+        known = ", ".join(importlib.import_module(module).get_model_weights(name).__members__)
         raise GaiaError(
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
-            f"set weights: null to train from scratch."
+            f"set weights: null to train from scratch, or to DEFAULT or {known}."
         ) from None
     path, last = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     parent = network.get_submodule(path.rpartition(".")[0])
