@@ -16,7 +16,6 @@ from gaia.stages import process
 
 STAGE = """
 import sys, time
-from pathlib import Path
 from gaia.stages.process import run
 
 def slow(name):

@@ -63,8 +63,7 @@ def test_a_french_table_needs_the_lines_shown_and_data_that_nothing_keeps_are_sa
 
 
 def test_the_commands_named_in_the_text_exist(built: Project) -> None:
-    text = README
-    for target in set(re.findall(r"`make (\w+)`", text)):
+    for target in set(re.findall(r"`make (\w+)`", README)):
         built.run("make", "--dry-run", target)
     for verb in set(re.findall(r"^gaia (\w+)", "\n".join(BLOCKS), re.MULTILINE)):
         assert "usage: gaia" in built.run("gaia", verb, "--help").stdout

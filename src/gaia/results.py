@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from typing import Any
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from gaia import paths, timings
 from gaia.config import yaml
 from gaia.runtime import artifact
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def results() -> list[dict[str, Any]]:
@@ -33,15 +33,21 @@ def outdated(lines: Iterable[str]) -> list[str]:
     for line in lines:
         config, manifest = paths.config(line), paths.model(line) / artifact.MANIFEST
         if config.exists() and manifest.exists():
-            settings = yaml.dump({key: value for key, value in yaml.read(config).items() if key != "gates"})
-            now = hashlib.sha256(settings.encode()).hexdigest()
+            now = yaml.sha256({key: value for key, value in yaml.read(config).items() if key != "gates"})
             if artifact.read_json(manifest).get("config_sha256", now) != now:
                 told.append(f"{line}: this model was made with other settings than {config} has now; `dvc repro`")
     return told
 
 
+def accuracy(metrics: dict[str, Any]) -> str:
+    """`0.862 (0.850 - 0.874)`: the test accuracy with its 95 % interval."""
+    return f"{metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f} - {metrics['accuracy_high']:.3f})"
+
+
 def table(found: list[dict[str, Any]]) -> Table:
     """The results for a person."""
+    from rich.table import Table
+
     caption = "time: of the stages as they last ran here; reports: data/reports/<line>/report.html"
     shown = Table(box=None, header_style="bold", pad_edge=False, caption=caption, caption_justify="left")
     shown.add_column("line", style="bold")

@@ -33,8 +33,7 @@ def run(arguments: list[str]) -> None:
 def _check_place() -> None:
     """Raise GaiaError inside a project, but below its root: paths are relative to that."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "dvc.yaml").exists() and (folder / paths.PARAMS).exists():
-            if folder != here:
-                raise GaiaError(f"this is a folder inside the project; `cd {os.path.relpath(folder)}` and ask again.")
-            return
+    above = (f for f in (here, *here.parents) if (f / "dvc.yaml").exists() and (f / paths.PARAMS).exists())
+    root = next(above, here)
+    if root != here:
+        raise GaiaError(f"this is a folder inside the project; `cd {os.path.relpath(root)}` and ask again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from gaia.config.schema import takes_null, type_of
@@ -52,17 +53,20 @@ def sentences(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str
             verb, them = ("are", "them values") if many else ("is", "it a value")
             told.append(f"{file}: {', '.join(keys)} {verb} missing; give {them}.")
         else:
-            known = _known_keys(schema, above)
+            known = sorted(_at(schema, above).model_fields)
             does = f"are unknown keys{where}" if many else "is an unknown key"
             suggestion = "" if many else nearest(locations[0][-1], known)
             told.append(f"{file}: {', '.join(keys)} {does}; known are {', '.join(known)}{suggestion}.")
     return told
 
 
+def _at(schema: Any, keys: Keys) -> Any:
+    """What the schema says of the section that the keys lead to."""
+    return reduce(type_of, map(str, keys), schema)
+
+
 def _or_null(schema: Any, keys: Keys) -> str:
-    for key in keys[:-1]:
-        schema = type_of(schema, str(key))
-    return " or null" if takes_null(schema, str(keys[-1])) else ""
+    return " or null" if takes_null(_at(schema, keys[:-1]), str(keys[-1])) else ""
 
 
 def _sentence(place: str, error: Any, or_null: str) -> str:
@@ -77,9 +81,3 @@ def _sentence(place: str, error: Any, or_null: str) -> str:
         would += ", without quotes"
     suggestion = nearest(found, context["expected"].split("'")[1::2]) if error["type"] == "literal_error" else ""
     return f"{place} is {shown(found)}; it should be {would}{or_null}{suggestion}."
-
-
-def _known_keys(schema: Any, above: Keys) -> list[str]:
-    for key in above:
-        schema = schema.model_fields[key].annotation
-    return sorted(schema.model_fields)

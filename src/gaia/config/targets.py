@@ -120,7 +120,7 @@ def argument_problems(target: str, given: dict[str, Any]) -> dict[str, str]:
             known = sorted(taken.keys() - by_us.keys())
             more = f" and {len(known) - 20} more" if len(known) > 20 else ""
             problems[key] = f"is no argument of {target}; it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
-        elif (should := _out_of_range(key, value)) or (taken and (should := _other_type(value, taken[key]))):
+        elif should := _out_of_range(key, value) or (taken and _other_type(value, taken[key])):
             problems[key] = f"is {shown(value)}; it should be {should}"
     for key, default in (taken or {}).items():
         if default is REQUIRED and key not in given and key not in by_us:

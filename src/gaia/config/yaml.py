@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -86,6 +87,11 @@ def dump(content: dict[str, Any]) -> str:
     text = io.StringIO()
     yaml.dump(content, text)
     return text.getvalue()
+
+
+def sha256(content: dict[str, Any]) -> str:
+    """The hash of the content as `dump` writes it."""
+    return hashlib.sha256(dump(content).encode()).hexdigest()
 
 
 def write(path: Path, content: dict[str, Any], header: str) -> None:

@@ -75,7 +75,7 @@ def _git(root: Path) -> Iterator[tuple[str, ...]]:
 
 def _data(root: Path) -> Iterator[tuple[str, ...]]:
     params = yaml.read(root / paths.PARAMS)
-    entries = (entry for entry in params.get("lines", {}).values() if isinstance(entry, dict))
+    entries = (entry for entry in (params.get("lines") or {}).values() if isinstance(entry, dict))
     there = {raw for raw in (str(entry.get("raw")) for entry in entries) if (root / paths.raw(raw)).exists()}
     lost = sorted(raw for raw in there if not is_kept(raw, params.get("demo"), root))
     for raw in lost:

@@ -1,6 +1,5 @@
 """Seal a line's artifact, and measure it as it will be served: `python -m gaia.stages.evaluate plants`"""
 
-import hashlib
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from gaia.errors import GaiaError, nearest
 from gaia.evaluation import curves, mistakes, report
 from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.metrics import score
+from gaia.results import accuracy
 from gaia.runtime import artifact, golden, predictor
 from gaia.runtime.predictor import Predictor
 from gaia.stages.process import run
@@ -42,8 +42,7 @@ def evaluate(line: str) -> None:
         seal(line, config, data, paths.model(line))
         model = predictor.load(paths.model(line))
         found = write_reports(line, config, data, model)
-    low, high = found["accuracy_low"], found["accuracy_high"]
-    console.print(f"{line}: test accuracy {found['accuracy']:.3f} ({low:.3f} - {high:.3f}), n {found['n']}")
+    console.print(f"{line}: test accuracy {accuracy(found)}, n {found['n']}")
 
 
 def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> None:
@@ -62,8 +61,7 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
     kept = golden.record(predictor.open_model(beside, contract), data.take(chosen))
     artifact.write_json(beside / artifact.GOLDEN, kept)
-    settings = yaml.dump(dump(config, "gates")).encode()
-    artifact.seal(beside, {"line": line, **trained, "config_sha256": hashlib.sha256(settings).hexdigest()})
+    artifact.seal(beside, {"line": line, **trained, "config_sha256": yaml.sha256(dump(config, "gates"))})
     shutil.rmtree(out, ignore_errors=True)
     os.replace(beside, out)
 

@@ -7,6 +7,7 @@ from typing import Any
 from gaia import tags
 from gaia.config import yaml
 from gaia.errors import GaiaError
+from gaia.results import accuracy
 from gaia.versions.live import live
 from gaia.versions.record import Record
 
@@ -128,7 +129,7 @@ def _why(number: dict[str, Any] | None) -> str:
 
 
 def _accuracy(m: dict[str, Any]) -> str:
-    return f"{m['accuracy']:.3f} ({m['accuracy_low']:.3f} - {m['accuracy_high']:.3f}), n {m['n']}"
+    return f"{accuracy(m)}, n {m['n']}"
 
 
 def _recall(numbers: dict[str, Any]) -> str:

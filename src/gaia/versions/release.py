@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gaia import tags
 from gaia.errors import GaiaError
 from gaia.git import blobs, commit
+from gaia.results import accuracy
 from gaia.tags import Tag, Version
 from gaia.versions import number, ready
 from gaia.versions.gates import Gate, judge
@@ -192,7 +193,6 @@ def _facts(record: Record, planned: Plan, judged: list[Gate]) -> dict[str, Any]:
 
 
 def _message(record: Record, planned: Plan, judged: list[Gate]) -> str:
-    m = record.metrics
-    interval = f"accuracy {m['accuracy']:.3f} ({m['accuracy_low']:.3f} - {m['accuracy_high']:.3f})"
-    headline = f"{record.line} {planned.version.number}: {interval}, {len(judged)} gates passed"
+    measured = f"accuracy {accuracy(record.metrics)}"
+    headline = f"{record.line} {planned.version.number}: {measured}, {len(judged)} gates passed"
     return tags.message(headline, _facts(record, planned, judged))
