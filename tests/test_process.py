@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -35,10 +36,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_stage_ends_with_what_started_it(number: signal.Signals) -> None:
-    command = [sys.executable, "-c", STAGE, "30"]
-    started = f"import subprocess; subprocess.run({command!r})"
-    parent = subprocess.Popen([sys.executable, "-c", started], env={**os.environ, "DVC_STAGE": "slow"})
+@pytest.mark.parametrize(
+    "shell", ["exec", ""]
+)  # one that gives way to what it runs, as bash does; one that waits for it
+def test_a_stage_ends_with_the_dvc_that_started_it(number: signal.Signals, shell: str) -> None:
+    command = f"{shell} {shlex.join([sys.executable, '-c', STAGE, '30'])}; true"
+    as_dvc_does = (
+        "import os, subprocess, sys; subprocess.run(['sh', '-c', sys.argv[1]], env={**os.environ, 'DVC_STAGE': 's'})"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", as_dvc_does, command])
     until(lambda: Path("log").exists(), "the stage")
     parent.send_signal(number)
     parent.wait()

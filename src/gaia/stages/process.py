@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from gaia.errors import GaiaError, exit_with_a_sentence
@@ -26,7 +27,7 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
     write the same files.
     """
     if "DVC_STAGE" in os.environ:  # set by DVC for what it starts
-        threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
 
     @wraps(stage)
     def alone(*given: str) -> None:
@@ -44,9 +45,31 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
     exit_with_a_sentence(alone, *arguments)
 
 
-def _end_after(parent: int) -> None:
-    """End this process once its parent has gone. It may be killed at any moment anyway: training resumes."""
-    while os.getppid() == parent:
+def _dvc() -> psutil.Process | None:
+    """The `dvc` that started this stage: the nearest ancestor that DVC hasn't started itself.
+
+    A shell may stand between: bash gives way to what it runs, dash waits for it.
+    """
+    return next((process for process in psutil.Process().parents() if not _is_of_this_stage(process)), None)
+
+
+def _is_of_this_stage(process: psutil.Process) -> bool:
+    try:
+        return process.environ().get("DVC_STAGE") == os.environ["DVC_STAGE"]
+    except psutil.Error:  # another user's, or gone
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end_with(dvc: psutil.Process | None) -> None:
+    """End this process once that one has gone. It may be killed at any moment anyway: training resumes."""
+    while dvc is None or _lives(dvc):
         time.sleep(0.2)
     print("error: the `dvc repro` that started this stage has gone; so the stage ends.", file=sys.stderr, flush=True)
     os._exit(1)
