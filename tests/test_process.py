@@ -36,9 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize(
-    "shell", ["exec", ""]
-)  # one that gives way to what it runs, as bash does; one that waits for it
+@pytest.mark.parametrize("shell", ["exec", ""])  # it gives way to what it runs, as bash does; it waits, as dash does
 def test_a_stage_ends_with_the_dvc_that_started_it(number: signal.Signals, shell: str) -> None:
     command = f"{shell} {shlex.join([sys.executable, '-c', STAGE, '30'])}; true"
     as_dvc_does = (
@@ -50,6 +48,15 @@ def test_a_stage_ends_with_the_dvc_that_started_it(number: signal.Signals, shell
     parent.wait()
     with FileLock(process.LOCKS / "gaia.stages.slow-a-line.lock", timeout=5):  # free again
         assert Path("log").read_text() == "begins\n"
+
+
+def test_a_stage_that_was_started_by_hand_outlives_what_started_it() -> None:
+    command = [sys.executable, "-c", STAGE, "1"]
+    parent = subprocess.Popen([sys.executable, "-c", f"import subprocess; subprocess.run({command!r})"])
+    until(lambda: Path("log").exists(), "the stage")
+    parent.kill()
+    parent.wait()
+    until(lambda: Path("log").read_text() == "begins\nends\n", "its end")
 
 
 def test_two_of_the_same_stage_go_one_after_the_other() -> None:

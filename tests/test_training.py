@@ -30,11 +30,10 @@ TRAINER = {
 
 
 def longer(project: Project, line: str) -> None:
-    trainer = {"max_epochs": {"plants": 40, "bags": 4, "cultures": 800}[line], "patience": None}
-    project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"trainer": trainer}}}))
+    change: dict = {"trainer": {"max_epochs": {"plants": 40, "bags": 4, "cultures": 800}[line], "patience": None}}
     if line == "cultures":  # slow trees, so that there is time to be killed between two snapshots
-        slow = {"learning_rate": 0.001, "depth": 12}
-        project.edit("params.yaml", lambda p: merge(p, {"lines": {line: {"model": slow}}}))
+        change["model"] = {"learning_rate": 0.001, "depth": 12}
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {line: change}}))
 
 
 @pytest.mark.parametrize("line", ["plants", "bags", "cultures"])

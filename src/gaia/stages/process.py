@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
     If `dvc repro` alone is killed, DVC's next run would start this stage a second time beside the first, and both would
     write the same files.
     """
-    if dvc := _dvc():
-        threading.Thread(target=_end_with, args=(dvc,), daemon=True).start()
+    if "DVC_STAGE" in os.environ:  # set by DVC for what it starts
+        threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
 
     @wraps(stage)
     def alone(*given: str) -> None:
@@ -46,31 +47,21 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
 
 
 def _dvc() -> psutil.Process | None:
-    """The `dvc` that started this stage, if one did: the nearest ancestor that DVC hasn't started itself.
+    """The `dvc` that started this stage: the nearest ancestor that DVC hasn't started itself.
 
     A shell may stand between: bash gives way to what it runs, dash waits for it.
     """
-    stage = os.environ.get("DVC_STAGE")  # set by DVC for what it starts
-    return next((process for process in psutil.Process().parents() if _stage_of(process) != stage), None)
-
-
-def _stage_of(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("DVC_STAGE")
-    except psutil.Error:  # another user's, or gone
-        return None
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    process = psutil.Process().parent()
+    with suppress(psutil.Error):  # another user's, or gone just now
+        while process and process.environ().get("DVC_STAGE") == os.environ["DVC_STAGE"]:
+            process = process.parent()
+    return process
 
 
 def _end_with(dvc: psutil.Process | None) -> None:
-    """End this process once that one has gone. It may be killed at any moment anyway: training resumes."""
-    while _lives(dvc):
+    """End this process once that one has gone: what it leaves gets another parent. It may be killed at any moment
+    anyway: training resumes."""
+    while _dvc() == dvc:
         time.sleep(0.2)
     print("error: the `dvc repro` that started this stage has gone; so the stage ends.", file=sys.stderr, flush=True)
     os._exit(1)
