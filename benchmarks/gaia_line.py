@@ -11,8 +11,8 @@ import time
 from itertools import pairwise
 
 from gaia import paths
-from gaia.config.compose import load
-from gaia.data import index
+from gaia.config.stored import load
+from gaia.data import dataset
 from gaia.stages.prepare import prepare
 
 
@@ -21,7 +21,7 @@ def main(line: str) -> None:
     start = time.perf_counter()
     prepare(line)
     prepared = time.perf_counter() - start
-    data = index.load(paths.prepared(line))
+    data = dataset.load(paths.prepared(line))
     framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
     shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
     marks = [time.perf_counter()]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from gaia import tags
+from gaia.registry import tags
 
 ROOT = Path(__file__).parent.parent
 LINES = ("plants", "bags", "cultures")

@@ -24,8 +24,8 @@ from typing import Any
 from rich.console import Console
 
 from gaia.storage import server, settings
-from gaia.storage.check import verify
 from gaia.storage.client import S3Client
+from gaia.storage.verify import verify
 
 HERE = Path(__file__).parent
 ROUNDS = 5

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from gaia import tags
-from gaia.tags import Deployment, Version
+from gaia.registry import tags
+from gaia.registry.tags import Deployment, Version
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = (250, 500, 1000)  # with three deployments each

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from conftest import Project
-from gaia import tags
-from gaia.deployments import deploy, host
+from gaia.deployments import host
+from gaia.deployments import plan as deploy
 from gaia.deployments.current import current
+from gaia.registry import tags
 
 
 def go(project: Project, *names: str, stage: str = "prod") -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gaia import images
+from gaia.inputs import photos as images
 
 
 def picture(seed: int, size: int = 40) -> Image.Image:

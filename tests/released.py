@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaia import tags
+from gaia.registry import tags
 
 if TYPE_CHECKING:
     from conftest import Project

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from conftest import Project, Store
-from gaia import tags
-from gaia.deployments import activation, deploy, history, host
+from gaia.deployments import activation, host
+from gaia.deployments import plan as deploy
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
+from gaia.registry import history, tags
 from released import clone, model, share
 
 KILLS = 200

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gaia.augmentation import augment
 from gaia.config.schema import Augmentation
+from gaia.frameworks.augmentation import augment
 
 STRONG = {"flip": True, "rotate": 15.0, "zoom": 0.6, "light": 0.3, "colour": 0.2, "erase": 0.25}
 Rng = np.random.Generator

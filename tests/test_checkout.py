@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from conftest import ROOT, Project, Store, free_ports
-from gaia import tags
 from gaia.deployments import activation
-from gaia.deployments.status import status
+from gaia.registry import tags
+from gaia.status import status
 
 
 def models(project: Project) -> dict[str, bytes]:

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 
 from edited import ADAMW, CONFIG, PARAMS, ROOT, TRAINER, change, only, param, says
 from gaia.config import yaml
-from gaia.config.compose import compose_lines, dump, load
+from gaia.config.compose import compose_lines
 from gaia.config.schema import GROUPS, PhotoLine, Table, TableLine
+from gaia.config.stored import dump, load
 from gaia.errors import GaiaError
 from gaia.stages.compose import compose
 

@@ -13,13 +13,14 @@ import pytest
 
 from conftest import Project, Store
 from deployed import back, everything, folder, go, live
-from gaia import tags
-from gaia.deployments import cleanup, deploy, history
+from gaia.deployments import cleanup
+from gaia.deployments import plan as deploy
 from gaia.deployments.current import current
-from gaia.deployments.history import DEPLOY, ROLLBACK, Event
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
-from gaia.tags import Deployment, Tag, Version
+from gaia.registry import history, tags
+from gaia.registry.history import DEPLOY, ROLLBACK, Event
+from gaia.registry.tags import Deployment, Tag, Version
 from released import clone, model, share
 
 

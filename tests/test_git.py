@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Project
-from gaia import git
 from gaia.errors import GaiaError
+from gaia.registry import git
 
 
 def test_a_file_is_read_as_it_was(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from conftest import Project
 from deployed import at, back, go
-from gaia.deployments import deploy, history
+from gaia.deployments import plan as deploy
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
+from gaia.registry import history
 
 
 def test_history_says_who_when_from_to_and_why_and_is_never_cut(released: Project) -> None:

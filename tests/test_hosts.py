@@ -13,9 +13,9 @@ from conftest import Project, Store
 from deployed import at, back, folder, go, live
 from gaia.deployments import cleanup, host
 from gaia.deployments.current import current
-from gaia.deployments.status import status
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
+from gaia.status import status
 from released import clone, model, share
 
 

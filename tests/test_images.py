@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gaia import images
+from gaia.inputs import photos as images
 from pictures import chunk, encoded, noted, picture, png, read
 
 ORIENTATION = 274
@@ -235,7 +235,7 @@ def test_damaged_bytes_give_pixels_or_a_reason_and_nothing_else(kind: str, data:
 BOMBS = """
 import resource, sys
 from pathlib import Path
-from gaia import images
+from gaia.inputs import photos as images
 for path in sorted(Path(sys.argv[1]).iterdir()):
     content = path.read_bytes()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -283,7 +283,7 @@ HUGE = """
 import re, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from gaia import images
+from gaia.inputs import photos as images
 content, images._AT_ONCE, threads = Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), int(sys.argv[3])
 status = Path("/proc/self/status")  # its peak is this process's own: getrusage begins with the parent's
 peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1])

@@ -13,8 +13,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from conftest import ROOT, Project, Store, merge
-from gaia import tags
 from gaia.deployments import host
+from gaia.registry import tags
 
 LINES = ("cultures", "bags")
 OPEN = {"use": "default", "accuracy_low": 0, "recall": 0, "latency_ms": 1000}  # to a model that has seen 120 photos

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaia.errors import GaiaError
-from gaia.tags import Version
+from gaia.registry.tags import Version
 from gaia.versions import number
 from gaia.versions.number import BUMPS, Change, Facts
 
@@ -25,7 +25,7 @@ FACTS = Facts(
     input={"kind": "photo", "size": 64, "crop": "centred square"},
     data="abc.dir",
     settings={"model": {"_target_": "torchvision.models.resnet18"}, "evaluation": {"threshold": 0.5}},
-    code={"src/gaia/training.py": "1", "src/gaia/data": "2.dir"},
+    code={"src/gaia/frameworks/loop.py": "1", "src/gaia/data": "2.dir"},
     packages={"numpy": "2.4.6", "torch": "2.15.0"},
 )
 TABLE = FACTS._replace(input={"kind": "table", "features": FEATURES})

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 
 from gaia.config.schema import Photos, Splits
 from gaia.console import console
-from gaia.data import index, photos
+from gaia.data import dataset, index, photos
 from gaia.demo import plants
 from gaia.errors import GaiaError
 from pictures import encoded, picture, png, read
@@ -46,7 +46,7 @@ def folder(raw: Path, each: int = 20, labels: tuple[str, ...] = ("a", "b")) -> P
 
 def prepared(raw: Path, out: Path, seed: int = 1, positive: str | None = None, **changes: object) -> index.Dataset:
     photos.prepare("line", raw, config(**changes), seed, positive, out)
-    return index.load(out)
+    return dataset.load(out)
 
 
 def by_source(dataset: index.Dataset) -> dict[str, dict[str, str]]:
@@ -442,8 +442,8 @@ def test_any_text_in_the_index_comes_back(tmp_path_factory: pytest.TempPathFacto
     out = tmp_path_factory.mktemp("index")
     row = {"source": text, "label": text, "split": "", "sha256": "", "size": 1, "verdict": "ok", "reason": text}
     index.write(out, pd.DataFrame([row]))
-    index.write_description(out, [text], [])
+    dataset.write_description(out, [text], [])
     np.save(out / "images.npy", np.zeros(1))
-    data = index.load(out)
+    data = dataset.load(out)
     assert data.table.iloc[0].to_dict() == row | {"size": "1"}
     assert data.truth.tolist() == [0]

@@ -12,14 +12,14 @@ import pytest
 
 from conftest import Project, framework
 from gaia import paths
-from gaia.config.compose import load
-from gaia.data import index
-from gaia.data.index import Dataset
+from gaia.config.stored import load
+from gaia.data import dataset
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
+from gaia.frameworks.loop import Fit
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.predictor import open_model
 from gaia.stages.train import rehearse
-from gaia.training import Fit
 
 
 def torchvision(name: str, weights: str | None = None) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def torchvision(name: str, weights: str | None = None) -> dict[str, Any]:
 def prepared(built: Project, line: str, **sections: dict[str, Any]) -> tuple[Any, Any, Dataset]:
     """The framework of a built line, its configuration with other values (or another model or optimizer), its data."""
     with contextlib.chdir(built.root):
-        config, data = load(line), index.load(paths.prepared(line))
+        config, data = load(line), dataset.load(paths.prepared(line))
     changed = {
         name: type(old).model_validate(values) if "_target_" in values else old.model_copy(update=values)
         for name, values in sections.items()

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Project, Store, merge
-from gaia import git, tags
 from gaia.errors import GaiaError
+from gaia.registry import git, tags
+from gaia.registry.tags import Tag, Version
 from gaia.runtime import artifact
-from gaia.tags import Tag, Version
 from gaia.versions import release
 from gaia.versions.release import Known, Plan
 

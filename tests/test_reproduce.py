@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Project, Store
-from gaia import git
+from gaia.registry import git
 from gaia.versions import record, reproduce
 from gaia.versions.record import Record
 

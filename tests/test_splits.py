@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gaia.config.schema import Photos, Splits
-from gaia.data import index, photos, splits
+from gaia.data import dataset, photos, splits
 
 Bits = st.lists(st.integers(0, 2**12 - 1), min_size=1, max_size=40)  # few bits: near-duplicates and chains abound
 
@@ -148,7 +148,7 @@ def by_source(raw: Path, out: Path, seed: int = 1) -> dict[str, str]:
         near_duplicates=32, framing="crop", max_quarantined=1.0, max_megapixels=10.0, min_side=8,
     )  # fmt: skip
     photos.prepare("line", raw, config, seed, None, out)
-    return dict(index.load(out).table[["source", "split"]].to_numpy().tolist())
+    return dict(dataset.load(out).table[["source", "split"]].to_numpy().tolist())
 
 
 def test_photos_added_removed_renamed_or_relabelled_move_no_other(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaia import tables
 from gaia.config.schema import Splits, Table
 from gaia.console import console
-from gaia.data import index, table
+from gaia.data import dataset, index, table
 from gaia.errors import GaiaError
+from gaia.inputs import tables
 from gaia.runtime.predictor import Predictor
 
 HEADER = "kind,days,co2,label"
@@ -48,7 +48,7 @@ def prepared(raw: Path, content: str | bytes | list[str] | None = None, **change
     out.mkdir(exist_ok=True)
     positive = changes.pop("positive", None)
     table.prepare("line", raw, config(**changes), 1, positive, out)
-    return index.load(out)
+    return dataset.load(out)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Project
-from gaia import git, tags
 from gaia.errors import GaiaError
+from gaia.registry import git, tags
 
 VERSIONS = {
     "plants@v1.2.0": ("plants", 1, 2, 0),
@@ -148,7 +148,7 @@ def test_thousands_of_tags_are_listed_by_one_command_of_git(tmp_path: Path, monk
 
 
 def test_reading_tags_imports_nothing_heavy() -> None:
-    code = "import sys, gaia.tags; print(*sys.modules)"
+    code = "import sys, gaia.registry.tags; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"dvc", "hydra", "pydantic", "botocore", "pandas", "numpy", "rich"} & set(loaded)
 

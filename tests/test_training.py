@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import Project, framework, merge
-from gaia import training
 from gaia.config.schema import NeuralTrainer
 from gaia.errors import GaiaError
+from gaia.frameworks import loop
 from test_pipeline import outputs
 
 TRAINER = {
@@ -130,29 +130,29 @@ def history(losses: list[float]) -> training.History:
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=30))
 def test_training_stops_patience_epochs_after_the_best_and_not_before(losses: list[float]) -> None:
     trainer = NeuralTrainer.model_validate(TRAINER | {"max_epochs": 30})
-    ran = next((n for n in range(1, len(losses) + 1) if training.is_over(history(losses[:n]), trainer)), None)
+    ran = next((n for n in range(1, len(losses) + 1) if loop.is_over(history(losses[:n]), trainer)), None)
     if ran is None:
-        assert len(losses) - training.best_epoch(history(losses)) < 3
+        assert len(losses) - loop.best_epoch(history(losses)) < 3
     else:
-        assert ran == 30 or ran - training.best_epoch(history(losses[:ran])) == 3
+        assert ran == 30 or ran - loop.best_epoch(history(losses[:ran])) == 3
 
 
 def test_the_best_epoch_is_kept_or_the_last_as_the_trainer_says() -> None:
     losses = [0.9, 0.4, 0.6]
     for keep, epoch in (("best", 2), ("last", 3)):
         trainer = NeuralTrainer.model_validate(TRAINER | {"keep": keep})
-        assert training.kept_epoch(history(losses), trainer) == epoch
+        assert loop.kept_epoch(history(losses), trainer) == epoch
 
 
 @given(st.floats(0, 10), st.sampled_from(["cosine", "constant"]), st.integers(0, 12))
 def test_the_learning_rate_stays_within_its_bounds(moment: float, schedule: str, warmup: int) -> None:
     trainer = NeuralTrainer.model_validate(TRAINER | {"schedule": schedule, "warmup_epochs": warmup})
-    assert 0 <= training.learning_rate(trainer, 0.1, moment) <= 0.1
+    assert 0 <= loop.learning_rate(trainer, 0.1, moment) <= 0.1
 
 
 def test_the_learning_rate_climbs_then_falls() -> None:
     trainer = NeuralTrainer.model_validate(TRAINER)
-    rates = [training.learning_rate(trainer, 0.1, moment) for moment in np.linspace(0, 10, 101)]
+    rates = [loop.learning_rate(trainer, 0.1, moment) for moment in np.linspace(0, 10, 101)]
     assert rates.index(max(rates)) == 20
     assert rates[:21] == sorted(rates[:21])
     assert rates[20:] == sorted(rates[20:], reverse=True)
@@ -171,7 +171,7 @@ def test_trees_are_the_same_artifact_whatever_a_comment_in_the_code_says(project
 def test_a_diverged_training_is_told_to_use_float32_only_where_it_does_not(float32: bool) -> None:
     row = {"epoch": 3, "train_loss": float("nan"), "validation_loss": 1.0}
     with pytest.raises(GaiaError, match="epoch 3: the loss is no finite number any more; lower optimizer.lr") as said:
-        training.check_finite(row, 0.1, in_float32=float32)
+        loop.check_finite(row, 0.1, in_float32=float32)
     assert ("float32" in str(said.value)) is not float32
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Project, Store
-from gaia import git
 from gaia.errors import GaiaError
+from gaia.registry import git
 from gaia.versions import diff, record, table
 from gaia.versions.live import live
 from gaia.versions.record import Record
@@ -136,11 +136,11 @@ def test_the_difference_of_data_is_named_item_by_item(versioned: Project) -> Non
 
 
 def test_the_difference_of_code_is_named_by_file(versioned: Project) -> None:
-    versioned.path("src/gaia/tables.py").write_text("# another\n")
+    versioned.path("src/gaia/inputs/tables.py").write_text("# another\n")
     versioned.path("README.md").write_text("no code\n")
     versioned.commit("code")
     new = Record("cultures", git.commit("HEAD", versioned.root), root=versioned.root)
-    assert diff.diff(record.of("cultures@v1.1.0", versioned.root), new)["code"] == ["src/gaia/tables.py changed"]
+    assert diff.diff(record.of("cultures@v1.1.0", versioned.root), new)["code"] == ["src/gaia/inputs/tables.py changed"]
 
 
 def test_the_audit_finds_what_can_no_longer_be_restored(versioned: Project, fresh: Project, store: Store) -> None:

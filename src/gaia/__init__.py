@@ -11,7 +11,7 @@ def __getattr__(name: str) -> Any:  # `from gaia import ModelStorage`, when it i
 
         return ModelStorage
     if name == "ModelVersionManager":
-        from gaia.manager import ModelVersionManager
+        from gaia.api import ModelVersionManager
 
         return ModelVersionManager
     raise AttributeError(f"module 'gaia' has no attribute '{name}'")

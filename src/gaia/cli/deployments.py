@@ -12,7 +12,7 @@ from gaia.cli.verb import verb
 from gaia.errors import GaiaError
 
 if TYPE_CHECKING:
-    from gaia.deployments.deploy import Plan
+    from gaia.deployments.plan import Plan
 
 
 def add(verbs: Any) -> None:
@@ -56,13 +56,13 @@ def add(verbs: Any) -> None:
 
 
 def _deploy(asked: argparse.Namespace) -> None:
-    from gaia.deployments import deploy
+    from gaia.deployments import plan as deploy
 
     _carry_out(deploy.deploy(asked.name, asked.stage, asked.reason), asked)
 
 
 def _rollback(asked: argparse.Namespace) -> None:
-    from gaia.deployments import deploy
+    from gaia.deployments import plan as deploy
 
     if not asked.reason and not asked.yes and sys.stdin.isatty():
         print("reason: ", end="", file=sys.stderr, flush=True)
@@ -72,7 +72,7 @@ def _rollback(asked: argparse.Namespace) -> None:
 
 def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
     """Show what changes, ask, do it, and say what came of it."""
-    from gaia.deployments import deploy
+    from gaia.deployments import plan as deploy
 
     version, start = plan.version.name, time.perf_counter()
     if plan.changes_something and not asked.yes:
@@ -118,8 +118,7 @@ def _current(asked: argparse.Namespace) -> None:
 
 
 def _history(asked: argparse.Namespace) -> None:
-    from gaia import tags
-    from gaia.deployments import history, names
+    from gaia.registry import history, names, tags
 
     tags.of_line(asked.line)
     events = history.read(asked.line)
@@ -210,7 +209,7 @@ def _cleanup(asked: argparse.Namespace) -> None:
 
 
 def _status(asked: argparse.Namespace) -> None:
-    from gaia.deployments.status import status
+    from gaia.status import status
 
     found = status()
     if asked.json:

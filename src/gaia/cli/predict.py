@@ -26,7 +26,7 @@ def add(verbs: Any) -> None:
 
 
 def _results(as_json: bool) -> None:
-    from gaia.results import outdated, results, table
+    from gaia.evaluation.results import outdated, results, table
 
     found = results()
     _warn(outdated(row["line"] for row in found))
@@ -64,7 +64,7 @@ def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool) -> 
 
 
 def _built(line: str) -> Path:
-    from gaia.results import outdated
+    from gaia.evaluation.results import outdated
 
     built = sorted(p.parent.name for p in paths.model("").glob("*/manifest.json"))
     if line not in built:

@@ -72,7 +72,7 @@ def _down(asked: argparse.Namespace) -> None:
 
 def _verify(asked: argparse.Namespace) -> None:
     from gaia.console import console
-    from gaia.storage.check import verify
+    from gaia.storage.verify import verify
 
     found = []
     for check in verify(deep=asked.deep):

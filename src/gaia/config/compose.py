@@ -10,7 +10,6 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf, grammar_parser
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
-from pydantic import ValidationError
 
 from gaia import paths
 from gaia.config import raw, targets, yaml
@@ -42,25 +41,6 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
     if problems:  # a mistake in an option that two lines choose is one mistake
         raise GaiaError("\n".join(dict.fromkeys(problems)))
     return composed
-
-
-def load(line: str) -> PhotoLine | TableLine:
-    """The composed configuration of a line, as `compose` wrote it.
-
-    Raises GaiaError if it is missing, or was edited since.
-    """
-    file = paths.config(line)
-    content = yaml.read(file)
-    try:
-        return kind_of(str(content.get("framework"))).model_validate(content)
-    except ValidationError as error:
-        key = yaml.dotted(error.errors()[0]["loc"])
-        raise GaiaError(f"{file}: {key} is not as composed; edit params.yaml or conf/, and run `dvc repro`.") from None
-
-
-def dump(config: PhotoLine | TableLine, *without: str) -> dict[str, Any]:
-    """The configuration as plain data, `_target_` first in its section; some sections may be left out."""
-    return config.model_dump(by_alias=True, exclude=set(without))
 
 
 def _params(root: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a line's raw data tell at a look, without being read: that they are there, their classes, who keeps them."""
+"""What a line's raw data tell at a look, without being read: that they are there, and their classes."""
 
 from __future__ import annotations
 
@@ -9,22 +9,11 @@ from typing import Any
 from gaia import paths
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.errors import nearest, shown
-from gaia.git import git
 
 
 def problems(root: Path, line: str, config: PhotoLine | TableLine, demo: Any) -> list[str]:
     """What there is instead of the raw data that a line names, or of its positive class: a sentence each."""
     return _place_problems(root, line, config.raw, demo) or _positive_problems(root, line, config)
-
-
-def is_kept(raw: str, demo: Any, root: Path = Path()) -> bool:
-    """Whether DVC (as a demo folder, by `dvc add` or `dvc import`) or Git keeps these data, so that a version of the
-    project can bring them back."""
-    path = paths.raw(raw)
-    if Path(raw).parts[0] in (demo or {}) or any((root / path).glob("*.dvc")):
-        return True
-    added = any((root / f"{place}.dvc").exists() for place in (path, *path.parents))
-    return added or bool(git("ls-files", "--", str(path), root=root, ok=(0, 128)))  # 128: this is no repository
 
 
 def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[str]:

@@ -15,11 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from gaia import images
 from gaia.config.schema import Photos
 from gaia.console import bar
 from gaia.data import index as indexes
+from gaia.data.check import check
+from gaia.data.dataset import write_description
 from gaia.errors import GaiaError
+from gaia.inputs import photos as images
 
 _IN_FLIGHT = 2**26  # bytes of prepared photos held at once: bounds the memory, whatever their number
 
@@ -34,7 +36,7 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     """Decode every photo under `raw` once, with all cores, into `out`: index.csv, images.npy, dataset.json.
 
     images.npy is uint8 [files, size, size, 3], row by row as in the index (zeros for quarantined files).
-    Raises GaiaError if the folder or its content can't be trained on (see index.check).
+    Raises GaiaError if the folder or its content can't be trained on (see check.check).
     """
     if not raw.is_dir():
         raise GaiaError(f"{line}: {raw} is not a folder; give lines.{line}.raw a folder with one sub-folder a class.")
@@ -69,8 +71,8 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     index = pd.DataFrame(rows, columns=indexes.COLUMNS)
     groups = indexes.assign_splits(index, config, seed, hashes, MIRROR)
     indexes.write(out, index)
-    labels = indexes.check(line, index, groups, config, positive)
-    indexes.write_description(out, labels, features=[])
+    labels = check(line, index, groups, config, positive)
+    write_description(out, labels, features=[])
 
 
 def _cosines() -> NDArray[np.int64]:

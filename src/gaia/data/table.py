@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gaia import tables
 from gaia.config.schema import Table
 from gaia.data import index as indexes
+from gaia.data.check import check
+from gaia.data.dataset import write_description
 from gaia.errors import GaiaError
-from gaia.tables import Rows
+from gaia.inputs import tables
+from gaia.inputs.tables import Rows
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -25,7 +27,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     categories.npy (int32 codes [rows, categories], -1 in quarantined rows), dataset.json.
 
     The table is held in memory as a whole. Raises GaiaError if it, or its content, can't be trained on (see
-    index.check).
+    check.check).
     """
     file = _file(line, raw)
     wanted = {column: column for column in (*config.categories.values(), *config.numbers.values(), config.label)}
@@ -53,7 +55,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     for column in config.categories.values():
         _quarantine_unseen(index, column, rows.columns[column])
     indexes.write(out, index)
-    names = indexes.check(line, index, groups, config, positive)
+    names = check(line, index, groups, config, positive)
     usable = (index["verdict"] == "ok").to_numpy()
     features: list[dict[str, Any]] = []
     codes = np.full((len(index), len(config.categories)), -1, dtype=np.int32)
@@ -64,7 +66,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     features += [{"name": name, "column": column, "type": "number"} for name, column in config.numbers.items()]
     np.save(out / "categories.npy", codes)
     np.save(out / "numbers.npy", np.stack([*numbers.values()], axis=1) if numbers else np.zeros((len(index), 0)))
-    indexes.write_description(out, names, features)
+    write_description(out, names, features)
 
 
 def _file(line: str, raw: Path) -> Path:

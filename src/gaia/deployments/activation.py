@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gaia import paths
 from gaia.deployments import host
 from gaia.errors import GaiaError
-from gaia.tags import Tag, Version
+from gaia.registry.tags import Tag, Version
 from gaia.versions.record import Record
 
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from gaia import tags
-from gaia.deployments import history, host
+from gaia.deployments import host
 from gaia.errors import GaiaError
+from gaia.registry import history, tags
 
 KEEP = 5
 

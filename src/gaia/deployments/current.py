@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import tags
-from gaia.deployments import history, host
-from gaia.deployments.history import Event
-from gaia.deployments.names import PROD
+from gaia.deployments import host
+from gaia.registry import history, tags
+from gaia.registry.history import Event
+from gaia.registry.names import PROD
 
 
 class Current(NamedTuple):

@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gaia import paths
-from gaia.deployments.history import Event
-from gaia.deployments.names import PROD
 from gaia.errors import GaiaError
-from gaia.tags import Tag, Version
+from gaia.registry.history import Event
+from gaia.registry.names import PROD
+from gaia.registry.tags import Tag, Version
 
 HISTORY = "deployment_history.json"
 

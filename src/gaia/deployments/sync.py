@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import tags
-from gaia.deployments import activation, history, host, names
-from gaia.deployments.deploy import follow
-from gaia.deployments.names import PROD
+from gaia.deployments import activation, host
+from gaia.deployments.plan import follow
 from gaia.errors import GaiaError
-from gaia.tags import Version
+from gaia.registry import history, names, tags
+from gaia.registry.names import PROD
+from gaia.registry.tags import Version
 
 
 class Synced(NamedTuple):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia import images, tables
 from gaia.errors import GaiaError, nearest
+from gaia.inputs import photos as images
+from gaia.inputs import tables
 from gaia.runtime import artifact
 
 if TYPE_CHECKING:

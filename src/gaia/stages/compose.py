@@ -4,7 +4,8 @@ import sys
 
 from gaia import paths
 from gaia.config import yaml
-from gaia.config.compose import compose_lines, dump
+from gaia.config.compose import compose_lines
+from gaia.config.stored import dump
 from gaia.errors import GaiaError
 from gaia.stages.process import run
 

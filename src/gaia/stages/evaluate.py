@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from gaia import paths
 from gaia.config import yaml
-from gaia.config.compose import dump, load
 from gaia.config.schema import PhotoLine, TableLine
+from gaia.config.stored import dump, load
 from gaia.console import console
-from gaia.data import index
-from gaia.data.index import Dataset
+from gaia.data import dataset
+from gaia.data.dataset import Dataset
 from gaia.data.splits import SPLITS
 from gaia.errors import GaiaError, nearest
 from gaia.evaluation import curves, mistakes, report
 from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.metrics import score
-from gaia.results import accuracy
+from gaia.evaluation.results import accuracy
+from gaia.evaluation.timings import timed
 from gaia.runtime import artifact, golden, predictor
 from gaia.runtime.predictor import Predictor
 from gaia.stages.process import run
-from gaia.timings import timed
 
 GOLDEN_INPUTS = 8
 
@@ -38,7 +38,7 @@ def evaluate(line: str) -> None:
     isn't one, or the artifact can't be loaded.
     """
     with timed(line, "evaluate"):
-        config, data = load(line), index.load(paths.prepared(line))
+        config, data = load(line), dataset.load(paths.prepared(line))
         seal(line, config, data, paths.model(line))
         model = predictor.load(paths.model(line))
         found = write_reports(line, config, data, model)

@@ -4,13 +4,13 @@ import sys
 
 from gaia import paths
 from gaia.config import yaml
-from gaia.config.compose import load
-from gaia.config.raw import is_kept
 from gaia.config.schema import Photos
+from gaia.config.stored import load
 from gaia.console import console
 from gaia.data import photos, table
+from gaia.data.kept import is_kept
+from gaia.evaluation.timings import timed
 from gaia.stages.process import run
-from gaia.timings import timed
 
 
 def prepare(line: str) -> None:

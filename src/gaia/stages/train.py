@@ -13,20 +13,21 @@ from typing import Any
 
 import pandas as pd
 
-from gaia import augmentation, paths, training
+from gaia import paths
 from gaia.config import yaml
-from gaia.config.compose import dump, load
 from gaia.config.schema import PhotoLine, TableLine
+from gaia.config.stored import dump, load
 from gaia.console import bar
-from gaia.data import index
-from gaia.data.index import Dataset
+from gaia.data import dataset
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as
+from gaia.evaluation.timings import timed
+from gaia.frameworks import augmentation, loop
+from gaia.frameworks.loop import Fit
 from gaia.runtime import artifact
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.predictor import Predictor, open_model
 from gaia.stages.process import run
-from gaia.timings import timed
-from gaia.training import Fit
 
 SECTIONS = ("framework", "seed", "model", "optimizer", "augmentation", "trainer")  # of the configuration, used here
 
@@ -37,7 +38,7 @@ def train(line: str) -> None:
     Resumes where a run of the very same inputs was interrupted. Raises GaiaError if training fails.
     """
     config = load(line)
-    data = index.load(paths.prepared(line))
+    data = dataset.load(paths.prepared(line))
     framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
     checkpoints = paths.checkpoints(line)
     state = checkpoints / _fingerprint(config, framework, line)
@@ -96,7 +97,7 @@ def rehearse(config: PhotoLine, framework: Any, data: Dataset, folder: Path) -> 
         ):
             fitted = framework.rehearse(config, data)
         with errors_as(f"model: {target} trains, but can't be exported to ONNX: {{}}; choose another model{lower}."):
-            _opened(framework.export(fitted, data, out), data, out).probabilities(training.first_batch(data).photos)
+            _opened(framework.export(fitted, data, out), data, out).probabilities(loop.first_batch(data).photos)
 
 
 def _opened(file: str, data: Dataset, out: Path) -> Predictor:
@@ -123,7 +124,7 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
 def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> str:
     """Names the inputs of a training, so that a checkpoint of other settings, data, code or packages isn't resumed."""
     sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
-    modules = [Path(inspect.getfile(module)) for module in (framework, training, augmentation)]
+    modules = [Path(inspect.getfile(module)) for module in (framework, loop, augmentation)]
     code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
     packages = [f"{name} {version(name)}" for name in framework.PACKAGES]
     parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from gaia.errors import GaiaError, exit_with_a_sentence
-from gaia.git import git
+from gaia.registry.git import git
 from gaia.storage import settings
 
 _AWS = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b")

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gaia import paths, tags
+from gaia import paths
 from gaia.console import megabytes
 from gaia.errors import GaiaError, nearest
-from gaia.git import git
+from gaia.registry import tags
+from gaia.registry.git import git
 from gaia.storage import objects
 from gaia.storage.client import S3Client
 from gaia.storage.objects import Object

@@ -207,7 +207,7 @@ def _outputs(revision: str | None, root: Path) -> Iterator[tuple[list[Any], str 
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    from gaia.git import commit
+    from gaia.registry.git import commit
 
     wanted = commit(revision, root) if revision else "workspace"
     try:

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from gaia import tags
 from gaia.errors import GaiaError
+from gaia.registry import tags
 from gaia.storage import objects, settings
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaia import tags
 from gaia.config import yaml
 from gaia.errors import GaiaError
-from gaia.results import accuracy
+from gaia.evaluation.results import accuracy
+from gaia.registry import tags
 from gaia.versions.live import live
 from gaia.versions.record import Record
 

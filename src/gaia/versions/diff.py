@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 from gaia import paths
-from gaia.git import git
+from gaia.registry.git import git
 from gaia.versions.number import differences, flat
 from gaia.versions.record import Record
 

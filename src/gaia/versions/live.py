@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaia import tags
-from gaia.tags import Tag, Version
+from gaia.registry import tags
+from gaia.registry.tags import Tag, Version
 
 
 def live(line: str, root: Path = Path()) -> dict[str, Tag[Version]]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from gaia.config import yaml
 from gaia.errors import GaiaError, shown
-from gaia.tags import Version
+from gaia.registry.tags import Version
 
 Bump = Literal["patch", "minor", "major"]  # the smallest first
 BUMPS: tuple[Bump, ...] = get_args(Bump)

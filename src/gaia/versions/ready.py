@@ -8,7 +8,7 @@ from typing import Any
 from gaia import paths
 from gaia.config import yaml
 from gaia.errors import GaiaError, nearest
-from gaia.git import git
+from gaia.registry.git import git
 from gaia.storage.client import S3Client
 from gaia.storage.objects import Problem
 from gaia.versions.record import Record

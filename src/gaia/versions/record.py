@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import paths, tags
+from gaia import paths
 from gaia.errors import GaiaError
-from gaia.git import blobs, git
-from gaia.tags import Tag, Version
+from gaia.registry import tags
+from gaia.registry.git import blobs, git
+from gaia.registry.tags import Tag, Version
 
 STAGES = ("compose", "prepare", "train", "evaluate")  # of a line, as dvc.yaml names them
 BUILDING = STAGES[1:]  # those whose code and settings make the artifact

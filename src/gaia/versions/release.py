@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import tags
 from gaia.errors import GaiaError
-from gaia.git import blobs, commit
-from gaia.results import accuracy
-from gaia.tags import Tag, Version
+from gaia.evaluation.results import accuracy
+from gaia.registry import tags
+from gaia.registry.git import blobs, commit
+from gaia.registry.tags import Tag, Version
 from gaia.versions import number, ready
 from gaia.versions.gates import Gate, judge
 from gaia.versions.live import live

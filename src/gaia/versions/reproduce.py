@@ -13,7 +13,7 @@ from typing import Any
 
 from gaia import paths
 from gaia.errors import GaiaError
-from gaia.git import git
+from gaia.registry.git import git
 from gaia.runtime.golden import TOLERANCE
 from gaia.versions.number import differences, flat
 from gaia.versions.record import ENVIRONMENT, STAGES, Record

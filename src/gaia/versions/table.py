@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gaia import tags
+from gaia.registry import tags
 from gaia.versions.live import live
 
 if TYPE_CHECKING:

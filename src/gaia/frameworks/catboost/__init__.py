@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gaia import training
 from gaia.config.schema import TableLine
 from gaia.console import without_native_chatter
-from gaia.data.index import Dataset
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, first_line
-from gaia.training import Fit, History, Show
+from gaia.frameworks import loop
+from gaia.frameworks.loop import Fit, History, Show
 
 UNIT = "trees"
 PACKAGES = ("catboost",)  # whose versions the manifest names
@@ -55,7 +55,7 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     }
     constructor = getattr(catboost, config.model.target.rpartition(".")[2])
     # of the training rows alone: the best tree is chosen by the loss of validation rows as they come, as in networks
-    weights = training.class_weights(data, trainer)[data.truth[data.rows("train")]] if trainer.class_weights else None
+    weights = loop.class_weights(data, trainer)[data.truth[data.rows("train")]] if trainer.class_weights else None
     interrupted = (checkpoint / "snapshot").exists()
     trees = _Trees(loss, show, checkpoint if interrupted else None)
     try:
@@ -66,7 +66,7 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         )  # fmt: skip
     except (catboost.CatBoostError, TypeError, ValueError) as error:
         if interrupted:
-            training.say_unreadable(checkpoint, first_line(error))
+            loop.say_unreadable(checkpoint, first_line(error))
             shutil.rmtree(checkpoint)
             return fit(config, data, checkpoint, show)
         shutil.rmtree(checkpoint)
@@ -117,9 +117,9 @@ class _Trees:
     def after_iteration(self, info: Any) -> bool:
         if self.checkpoint:  # from a snapshot that it can't read, CatBoost begins with the first tree
             if info.iteration > 1:
-                training.say_resumed(self.checkpoint)
+                loop.say_resumed(self.checkpoint)
             else:
-                training.say_unreadable(self.checkpoint, "it is cut")
+                loop.say_unreadable(self.checkpoint, "it is cut")
             self.checkpoint = None
         row = _row(info.metrics, self.loss, info.iteration - 1, -1) if info.iteration % 100 == 0 else None
         self.show(info.iteration, row)

@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from gaia import training
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
-from gaia.data.index import Dataset
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as, first_line
+from gaia.frameworks import loop
 from gaia.frameworks.keras.layers import preprocessed, rebuilt
-from gaia.onnx_graph import stable_bytes
-from gaia.training import Fit, History, Show
+from gaia.frameworks.loop import Fit, History, Show
+from gaia.frameworks.onnx import stable_bytes
 
 tf.get_logger().setLevel("ERROR")  # nor is a function that is traced again
 
@@ -57,13 +57,13 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     network = _begin(config, classes)
     epochs = _Epochs(config, data, checkpoint, show)
     epochs.resume(network)
-    if not training.is_over(epochs.history, trainer):
+    if not loop.is_over(epochs.history, trainer):
         network.fit(
             _batches(config, data, epochs.history),
             initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0, shuffle=False,
         )  # fmt: skip
     network.set_weights(epochs.kept)
-    return Fit(_in_float32(network, config, classes), epochs.history, training.kept_epoch(epochs.history, trainer))
+    return Fit(_in_float32(network, config, classes), epochs.history, loop.kept_epoch(epochs.history, trainer))
 
 
 def rehearse(config: PhotoLine, data: Dataset) -> Fit:
@@ -73,7 +73,7 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
     """
     classes = len(data.labels)
     network = _begin(config, classes)
-    batch = training.first_batch(data)
+    batch = loop.first_batch(data)
     with tf.GradientTape() as tape:  # not traced, which would take 10 s
         scores = network(batch.photos, training=True)
         truth = _one_hot(batch.truth, classes)
@@ -127,7 +127,7 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
         )
     except Exception as error:
         if isinstance(error, TypeError | ValueError) and "fetch" not in str(error):
-            raise GaiaError(training.unbuilt(model.target, size).format(first_line(error))) from None
+            raise GaiaError(loop.unbuilt(model.target, size).format(first_line(error))) from None
         raise GaiaError(
             f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
             f"set weights: null to train from scratch."
@@ -178,14 +178,14 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self.history: History = []
         self.kept: list[NDArray[Any]] = []
         self.average: list[tf.Variable] = []
-        self.batches = training.batches_an_epoch(data, config.trainer)
+        self.batches = loop.batches_an_epoch(data, config.trainer)
         self.rate = 0.0
 
     def resume(self, network: keras.Model) -> None:
         """Take up the last finished epoch, if there is one."""
         network.optimizer.build(network.trainable_variables)
         self.average = [tf.Variable(variable.value, trainable=False) for variable in network.weights]
-        if found := training.load_checkpoint(self.checkpoint, _read):
+        if found := loop.load_checkpoint(self.checkpoint, _read):
             arrays, history = found
             for name, variables in (("state", _state(network)), ("average", self.average)):
                 for i, variable in enumerate(variables):
@@ -195,12 +195,12 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         moment = len(self.history) + batch / self.batches
-        self.rate = training.learning_rate(self.config.trainer, self.config.optimizer.lr, moment)
+        self.rate = loop.learning_rate(self.config.trainer, self.config.optimizer.lr, moment)
         self.model.optimizer.learning_rate = self.rate
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         done = len(self.history) * self.batches + batch
-        self._follow(tf.constant(training.kept_share(self.config.trainer, done), tf.float32))
+        self._follow(tf.constant(loop.kept_share(self.config.trainer, done), tf.float32))
         self.show(len(self.history) + (batch + 1) / self.batches, None)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -213,13 +213,13 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         row |= _measure(self.model, self.data, self.config.trainer.batch_size)
         self.history.append(row)
         in_float32 = keras.config.dtype_policy().name == "float32"
-        training.check_finite(row, self.config.optimizer.lr, in_float32=in_float32)
-        if training.kept_epoch(self.history, self.config.trainer) == epoch + 1:
+        loop.check_finite(row, self.config.optimizer.lr, in_float32=in_float32)
+        if loop.kept_epoch(self.history, self.config.trainer) == epoch + 1:
             self.kept = self.model.get_weights()
         self.model.set_weights(reached)
-        training.save_checkpoint(self.checkpoint, self._write)
+        loop.save_checkpoint(self.checkpoint, self._write)
         self.show(epoch + 1, row)
-        self.model.stop_training = training.is_over(self.history, self.config.trainer)
+        self.model.stop_training = loop.is_over(self.history, self.config.trainer)
 
     @tf.function  # type: ignore[untyped-decorator]
     def _follow(self, kept: tf.Tensor) -> None:
@@ -253,7 +253,7 @@ def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Data
 
     def epoch() -> Iterator[tuple[Any, ...]]:
         number = len(history)  # Keras asks anew at the beginning of each epoch
-        for batch in training.epoch_batches(data, config.trainer, config.augmentation, config.seed, number):
+        for batch in loop.epoch_batches(data, config.trainer, config.augmentation, config.seed, number):
             yield batch.photos, _one_hot(batch.truth, classes), batch.weights
 
     signature = (
@@ -263,7 +263,7 @@ def _batches(config: PhotoLine, data: Dataset, history: History) -> tf.data.Data
     )
     batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
     # Keras would find out how many there are by running out of them, and warn
-    return batches.apply(tf.data.experimental.assert_cardinality(training.batches_an_epoch(data, config.trainer)))
+    return batches.apply(tf.data.experimental.assert_cardinality(loop.batches_an_epoch(data, config.trainer)))
 
 
 def _one_hot(truth: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -20,13 +20,13 @@ from safetensors.torch import save
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from gaia import training
 from gaia.config import targets
 from gaia.config.schema import NeuralModel, NeuralTrainer, PhotoLine
-from gaia.data.index import Dataset
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as, first_line
-from gaia.onnx_graph import stable_bytes
-from gaia.training import Batch, Fit, History, Show
+from gaia.frameworks import loop
+from gaia.frameworks.loop import Batch, Fit, History, Show
+from gaia.frameworks.onnx import stable_bytes
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
 
@@ -50,20 +50,20 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     history: History = []
     kept: dict[str, torch.Tensor] = {}
     load = partial(torch.load, map_location=setup.device, weights_only=True)
-    if state := training.load_checkpoint(checkpoint, load):
+    if state := loop.load_checkpoint(checkpoint, load):
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         average.load_state_dict(state["average"])
         history, kept = state["history"], state["kept"]
-    batches = training.batches_an_epoch(data, trainer)
-    while not training.is_over(history, trainer):
+    batches = loop.batches_an_epoch(data, trainer)
+    while not loop.is_over(history, trainer):
         epoch = len(history)
         torch.manual_seed(seed + epoch)  # dropout depends on the epoch alone
         network.train()
         seen, loss_sum, right = 0, 0.0, 0
-        for i, batch in enumerate(training.epoch_batches(data, trainer, config.augmentation, seed, epoch)):
-            rate = training.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
+        for i, batch in enumerate(loop.epoch_batches(data, trainer, config.augmentation, seed, epoch)):
+            rate = loop.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             loss, batch_right = _loss(setup, batch, trainer.label_smoothing)
@@ -79,19 +79,19 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         validation = _measure(setup._replace(network=average.module), data, trainer.batch_size)
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
-        training.check_finite(history[-1], config.optimizer.lr, in_float32=setup.precision is torch.float32)
-        if newly_kept := training.kept_epoch(history, trainer) == epoch + 1:
+        loop.check_finite(history[-1], config.optimizer.lr, in_float32=setup.precision is torch.float32)
+        if newly_kept := loop.kept_epoch(history, trainer) == epoch + 1:
             kept = average.module.state_dict()  # the average's own tensors, which torch.save writes once
         state = {
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
             "average": average.state_dict(), "history": history, "kept": kept,
         }  # fmt: skip
-        training.save_checkpoint(checkpoint, partial(torch.save, state))
+        loop.save_checkpoint(checkpoint, partial(torch.save, state))
         if newly_kept and trainer.keep == "best":
             kept = copy.deepcopy(kept)  # the average moves on
         show(epoch + 1, history[-1])
     network.load_state_dict(kept)
-    return Fit(network.cpu().eval(), history, training.kept_epoch(history, trainer))
+    return Fit(network.cpu().eval(), history, loop.kept_epoch(history, trainer))
 
 
 def rehearse(config: PhotoLine, data: Dataset) -> Fit:
@@ -101,7 +101,7 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
     """
     setup = _begin(config, len(data.labels))
     setup.network.train()
-    loss, _ = _loss(setup, training.first_batch(data), config.trainer.label_smoothing)
+    loss, _ = _loss(setup, loop.first_batch(data), config.trainer.label_smoothing)
     setup.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     with errors_as(f"optimizer: {config.optimizer.target} can't take a step: {{}}; choose another optimizer."):
         setup.scaler.step(setup.optimizer)
@@ -141,12 +141,12 @@ def build(model: NeuralModel, size: int, classes: int) -> nn.Module:
     constructor = getattr(importlib.import_module(module), name)
     arguments = _arguments(model, size) | model.arguments()
     if model.weights is None:
-        with errors_as(training.unbuilt(model.target, size)):
+        with errors_as(loop.unbuilt(model.target, size)):
             return _without_auxiliary_heads(constructor(weights=None, num_classes=classes, **arguments))
     try:
         network = _without_auxiliary_heads(constructor(weights=model.weights, **arguments))
     except (TypeError, ValueError) as error:
-        raise GaiaError(training.unbuilt(model.target, size).format(first_line(error))) from None
+        raise GaiaError(loop.unbuilt(model.target, size).format(first_line(error))) from None
     except Exception as error:
         known = ", ".join(importlib.import_module(module).get_model_weights(name).__members__)
         raise GaiaError(
@@ -201,7 +201,7 @@ class _Served(nn.Module):
 
 def _follow(trainer: NeuralTrainer, average: torch.Tensor, now: torch.Tensor, batch: int) -> torch.Tensor:
     """The running average of a weight or statistic after one more batch; counters are taken over as they are."""
-    return torch.lerp(average, now, 1 - training.kept_share(trainer, batch)) if now.is_floating_point() else now
+    return torch.lerp(average, now, 1 - loop.kept_share(trainer, batch)) if now.is_floating_point() else now
 
 
 class _Setup(NamedTuple):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gaia import paths, timings
+from gaia import paths
 from gaia.config import yaml
+from gaia.evaluation import timings
 from gaia.runtime import artifact
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import tags
-from gaia.deployments import activation, history, host, names
-from gaia.deployments.history import DEPLOY, ROLLBACK, Event
-from gaia.deployments.names import PROD
+from gaia.deployments import activation, host
 from gaia.errors import GaiaError
-from gaia.tags import Deployment, Tag, TagTaken, Version
+from gaia.registry import history, names, tags
+from gaia.registry.history import DEPLOY, ROLLBACK, Event
+from gaia.registry.names import PROD
+from gaia.registry.tags import Deployment, Tag, TagTaken, Version
 from gaia.versions.record import Record
 
 ATTEMPTS = 20  # at a counter that nobody else takes meanwhile

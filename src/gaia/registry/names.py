@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaia import tags
 from gaia.errors import GaiaError, nearest
-from gaia.tags import Tag, Version
+from gaia.registry import tags
+from gaia.registry.tags import Tag, Version
 
 PROD = "prod"  # where a version goes without being told where
 STAGES = (PROD, "staging")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gaia import tags
-from gaia.deployments import cleanup, deploy, history, names
-from gaia.deployments.names import PROD
+from gaia.deployments import cleanup
+from gaia.deployments import plan as deploy
+from gaia.registry import history, names, tags
+from gaia.registry.names import PROD
 
 
 class ModelVersionManager:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import tags
 from gaia.errors import GaiaError
-from gaia.tags import Deployment, Tag, Version
+from gaia.registry import tags
+from gaia.registry.tags import Deployment, Tag, Version
 
 DEPLOY, ROLLBACK = "deploy", "rollback"
 

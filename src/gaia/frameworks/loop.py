@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia.augmentation import augment
 from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
 from gaia.console import console
-from gaia.data.index import Dataset
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, first_line
+from gaia.frameworks.augmentation import augment
 
 History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
 Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row

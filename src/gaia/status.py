@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from gaia import paths
 from gaia.config import yaml
-from gaia.config.raw import is_kept
+from gaia.data.kept import is_kept
 from gaia.deployments import activation
 from gaia.deployments.current import current
 from gaia.errors import GaiaError
-from gaia.git import git
-from gaia.git import remote as git_remote
-from gaia.tags import Tag, Version
+from gaia.registry.git import git
+from gaia.registry.git import remote as git_remote
+from gaia.registry.tags import Tag, Version
 
 OURS = re.compile(r"[a-z0-9-]+(@v|#[a-z0-9-]+#)[0-9.]+")
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gaia import tags
 from gaia.errors import GaiaError
+from gaia.registry import tags
 from gaia.storage import objects, remotes, settings
 from gaia.storage.client import PART, THREADS, S3Client
 from gaia.storage.errors import Refused

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from gaia.errors import GaiaError, nearest
-from gaia.git import git
-from gaia.git import remote as git_remote
 from gaia.paths import NAME
+from gaia.registry.git import git
+from gaia.registry.git import remote as git_remote
 
 if TYPE_CHECKING:
     from filelock import FileLock

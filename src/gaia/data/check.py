@@ -1,0 +1,109 @@
+"""What would make training pointless is found before it: nothing usable, too few of a class, too many quarantined."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from gaia.config.schema import Data, Photos
+from gaia.console import console
+from gaia.data.splits import SPLITS
+from gaia.errors import GaiaError, nearest
+
+_REASONS = 10  # shown on screen, the most frequent ones
+
+
+def check(line: str, index: pd.DataFrame, groups: pd.Series[str], config: Data, positive: str | None) -> list[str]:
+    """The labels in order, after the checks that would make training pointless. `groups`: see assign_splits.
+
+    Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
+    none in a split, a configured or positive class that isn't there.
+    """
+    usable = index[index["verdict"] == "ok"]
+    bad = index[index["verdict"] == "quarantined"]
+    groups = groups[usable.index]
+    _summarise(line, index, groups)
+    where = f"data/prepared/{line}/index.csv"
+    asked = len(usable) + len(bad)
+    share = len(bad) / max(1, asked)
+    if share > config.max_quarantined:
+        examples = "; ".join(f"{r.source}: {r.reason}" for r in bad.head(3).itertuples())
+        raise GaiaError(
+            f"{line}: {len(bad)} of {asked} items ({share:.0%}) can't be used, more than data.max_quarantined "
+            f"allows ({config.max_quarantined:.0%}): {examples}. "
+            f"All are in {where}; mend or remove them, or raise the limit."
+        )
+    counts = usable["label"].value_counts()
+    labels = config.classes or sorted(set(index["label"]) - {""})
+    if len(labels) < 2:
+        found = ", ".join(labels) or "none"
+        raise GaiaError(f"{line}: at least two classes are needed, found {found}; give each class items of its own.")
+    for label in labels:
+        n = int(counts.get(label, 0))
+        if n < config.min_per_class:
+            raise GaiaError(
+                f"{line}: the class '{label}' has {n} usable items, data.min_per_class asks for "
+                f"{config.min_per_class}; add some, or remove the class"
+                f"{nearest(label, set(index['label']) - set(labels))}."
+            )
+        for split in SPLITS:
+            if not ((usable["label"] == label) & (usable["split"] == split)).any():
+                raise GaiaError(
+                    f"{line}: none of the {n} items of class '{label}' fell into the {split} split"
+                    f"{_remedy(usable[usable['label'] == label], groups, config)}."
+                )
+    if positive is not None and positive not in labels:
+        raise GaiaError(
+            f"{line}: evaluation.positive is '{positive}', which is none of the classes "
+            f"{', '.join(labels)}{nearest(positive, labels)}."
+        )
+    return labels
+
+
+def _remedy(members: pd.DataFrame, groups: pd.Series[str], config: Data) -> str:
+    """Why a class misses a split, and what would do: few groups can't be spread, however many items they hold."""
+    n = groups[members.index].nunique()
+    if n > len(members) / 2:
+        return "; add items, enlarge data.splits, or choose another seed"
+    if not isinstance(config, Photos) or n == members["sha256"].nunique():
+        return f": only {n} of them differ; add items that do"
+    largest = groups.value_counts()[groups[members.index]].max()
+    return (
+        f": near-duplicates share a split, and these are {n} groups of such, the largest of {largest} items; "
+        f"lower data.near_duplicates ({config.near_duplicates}) if those differ, else add items that do"
+    )
+
+
+def _summarise(line: str, index: pd.DataFrame, groups: pd.Series[str]) -> None:
+    usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
+    splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
+    _say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
+    if len(out):
+        _say(f"  left out {len(out)} that are none of data.classes: {_counts(out)}", style="yellow")
+    grouped = usable[groups.duplicated(keep=False)]
+    if len(grouped):
+        same = grouped["sha256"].duplicated(keep=False).sum()
+        found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
+        alike = grouped.groupby(groups[grouped.index])["label"]
+        mixed = sum(len(set(labels)) > 1 for _, labels in alike)
+        _say(
+            f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
+            f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",
+            style="yellow" if mixed else None,
+        )
+    kinds = bad["reason"].str.split(":").str[0]
+    counts = kinds.value_counts()
+    for kind, n in counts.head(_REASONS).items():
+        _say(f"  quarantined {n} x {kind}: {', '.join(bad.loc[kinds == kind, 'source'].head(3))}", style="yellow")
+    if len(counts) > _REASONS:
+        _say(f"  and {len(counts) - _REASONS} more reasons: {counts[_REASONS:].sum()} items", style="yellow")
+
+
+def _counts(items: pd.DataFrame) -> str:
+    """The labels in alphabetical order, each with the number of its items; at most twenty."""
+    counts = items["label"].value_counts().sort_index()
+    more = [f"{len(counts) - 20} more labels"] if len(counts) > 20 else []
+    return ", ".join([*(f"{label} {n}" for label, n in counts.head(20).items()), *more])
+
+
+def _say(text: str, style: str | None = None) -> None:
+    console.print(text, style=style, markup=False, emoji=False)  # file names may hold what looks like markup

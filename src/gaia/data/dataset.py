@@ -1,0 +1,60 @@
+"""A prepared line as training and evaluation see it: the index, the inputs and the truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+class Dataset(NamedTuple):
+    """A prepared line. Row i of the inputs is row i of the index; quarantined rows hold nothing of use."""
+
+    table: pd.DataFrame  # the index
+    labels: list[str]
+    inputs: Any  # photos: uint8 [n, size, size, 3], memory-mapped; tables: a DataFrame of features
+    features: list[dict[str, Any]]  # tables only: name, column, type and categories of each feature
+    truth: NDArray[np.int64]  # [n], position in `labels`; -1 for quarantined rows
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """The usable rows of a split, in the index's order."""
+        return np.flatnonzero((self.table["split"] == split).to_numpy())
+
+    def take(self, rows: NDArray[np.int64]) -> Any:
+        """The inputs of these rows, in memory: photos uint8 [n, size, size, 3], or a DataFrame numbered from 0."""
+        return self.inputs.iloc[rows].reset_index(drop=True) if self.features else np.asarray(self.inputs[rows])
+
+
+def write_description(folder: Path, labels: list[str], features: list[dict[str, Any]]) -> None:
+    """Write `dataset.json`: the labels in order, and for tables the features."""
+    content = {"labels": labels, "features": features}
+    (folder / "dataset.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Dataset:
+    """A prepared line; its photos stay on disk until they are touched."""
+    index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+    description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    position = {label: i for i, label in enumerate(description["labels"])}
+    usable = index["verdict"] == "ok"
+    truth = index["label"].map(position).where(usable, -1).fillna(-1).to_numpy(dtype=np.int64)
+    features = description["features"]
+    inputs: Any
+    if features:
+        numbers = np.load(folder / "numbers.npy", mmap_mode="r")
+        codes = np.load(folder / "categories.npy", mmap_mode="r")
+        columns: dict[str, Any] = {}
+        for kind, array in (("category", codes), ("number", numbers)):
+            for i, feature in enumerate(f for f in features if f["type"] == kind):
+                values = array[:, i]
+                if kind == "category":  # -1, the code of quarantined rows, picks the last: never looked at
+                    values = np.array([*feature["categories"], ""], dtype=object)[values]
+                columns[feature["name"]] = values
+        inputs = pd.DataFrame({f["name"]: columns[f["name"]] for f in features})
+    else:
+        inputs = np.load(folder / "images.npy", mmap_mode="r")
+    return Dataset(index, description["labels"], inputs, features, truth)

@@ -1,0 +1,1 @@
+"""Photos and tables, read in one way: for training and for serving."""
