@@ -18,6 +18,7 @@ from PIL import Image, ImageEnhance
 from gaia.config.schema import Photos, Splits
 from gaia.console import console
 from gaia.data import dataset, index, photos
+from gaia.data.dataset import Dataset
 from gaia.demo import plants
 from gaia.errors import GaiaError
 from pictures import encoded, picture, png, read
@@ -44,12 +45,12 @@ def folder(raw: Path, each: int = 20, labels: tuple[str, ...] = ("a", "b")) -> P
     return raw
 
 
-def prepared(raw: Path, out: Path, seed: int = 1, positive: str | None = None, **changes: object) -> index.Dataset:
+def prepared(raw: Path, out: Path, seed: int = 1, positive: str | None = None, **changes: object) -> Dataset:
     photos.prepare("line", raw, config(**changes), seed, positive, out)
     return dataset.load(out)
 
 
-def by_source(dataset: index.Dataset) -> dict[str, dict[str, str]]:
+def by_source(dataset: Dataset) -> dict[str, dict[str, str]]:
     return dataset.table.set_index("source").to_dict("index")
 
 

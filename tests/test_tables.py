@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gaia.config.schema import Splits, Table
 from gaia.console import console
 from gaia.data import dataset, index, table
+from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
 from gaia.inputs import tables
 from gaia.runtime.predictor import Predictor
@@ -38,7 +39,7 @@ def rows(count: int = 40, separator: str = ",", decimal: str = ".") -> list[str]
     return [separator.join(row) for row in cells]
 
 
-def prepared(raw: Path, content: str | bytes | list[str] | None = None, **changes: object) -> index.Dataset:
+def prepared(raw: Path, content: str | bytes | list[str] | None = None, **changes: object) -> Dataset:
     """The table `raw` prepared and loaded; `content` is written to it first: rows get the header before them."""
     if isinstance(content, list):
         content = "\n".join([HEADER.replace(",", str(changes.get("separator", ","))), *content]) + "\n"
@@ -56,7 +57,7 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "table.csv"
 
 
-def last(data: index.Dataset) -> dict[str, str]:
+def last(data: Dataset) -> dict[str, str]:
     return data.table.iloc[-1].to_dict()
 
 
@@ -197,7 +198,7 @@ def test_a_category_that_no_training_row_has_is_quarantined_since_a_model_refuse
     assert set(data.features[0]["categories"]) == train
 
 
-def served(data: index.Dataset, **how: str) -> Predictor:
+def served(data: Dataset, **how: str) -> Predictor:
     """A predictor that gives the inputs back as it read them."""
     asked = {"kind": "table", "features": data.features, "separator": ",", "decimal": ".", "encoding": "utf-8"} | how
     return Predictor({"line": "line", "labels": data.labels, "input": asked}, lambda rows: rows)

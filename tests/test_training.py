@@ -123,7 +123,7 @@ def test_evaluation_counts_test_items_that_training_never_saw(built: Project) ->
         assert metrics["accuracy"] == pytest.approx((predictions["label"] == predictions["predicted"]).mean(), abs=1e-6)
 
 
-def history(losses: list[float]) -> training.History:
+def history(losses: list[float]) -> loop.History:
     return [{"epoch": i + 1, "validation_loss": loss} for i, loss in enumerate(losses)]
 
 

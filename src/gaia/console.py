@@ -33,7 +33,7 @@ def confirmed(question: str, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise GaiaError("not a terminal, and no --yes was given; nobody can be asked, so nothing was changed.")
+        raise GaiaError("not a terminal, and no --yes was given", "nobody can be asked, so nothing was changed")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -11,11 +11,49 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
+
+
+class Problem(NamedTuple):
+    """What was found, and where; and what would do: the halves of a sentence, which str() makes of them.
+
+    Without `mend`, where nothing is to be done or known, `found` is the whole of it.
+    """
+
+    found: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.found}; {self.mend}." if self.mend else self.found
 
 
 class GaiaError(Exception):
-    """What was found, where, and what would do: one sentence a problem, a line each."""
+    """One problem, or several that were found together. str() gives a sentence for each, a line each."""
+
+    def __init__(self, found: str, mend: str = "") -> None:
+        super().__init__(found, mend)
+        self.problems: tuple[Problem, ...] = (Problem(found, mend),)
+
+    @classmethod
+    def several(cls, problems: Iterable[Problem]) -> Self:
+        """All of them as one error, each once. Raises ValueError if there is none."""
+        first, *rest = dict.fromkeys(problems)
+        error = cls(*first)
+        error.problems = (first, *rest)
+        return error
+
+    @property
+    def code(self) -> str:
+        """What kind of error it is, for scripts: the class's name, `gates_failed` for GatesFailed."""
+        name = type(self).__name__.removeprefix("Gaia")
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+    def facts(self) -> dict[str, Any]:
+        """The error for scripts: `error` (its sentences), `code`, and `problems`, each with `found` and `mend`."""
+        return {"error": str(self), "code": self.code, "problems": [problem._asdict() for problem in self.problems]}
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

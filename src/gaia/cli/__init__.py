@@ -36,4 +36,4 @@ def _check_place() -> None:
     above = (f for f in (here, *here.parents) if (f / "dvc.yaml").exists() and (f / paths.PARAMS).exists())
     root = next(above, here)
     if root != here:
-        raise GaiaError(f"this is a folder inside the project; `cd {os.path.relpath(root)}` and ask again.")
+        raise GaiaError("this is a folder inside the project", f"`cd {os.path.relpath(root)}` and ask again")

@@ -81,7 +81,7 @@ def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
         for line in deploy.changes(plan):
             print(line, file=sys.stderr)
         if not confirmed(f"Make {version} live in {plan.stage}?", asked.yes):
-            raise GaiaError("not confirmed; nothing was changed.")
+            raise GaiaError("not confirmed", "nothing was changed")
         start = time.perf_counter()
     done = deploy.carry_out(plan)
     if asked.json:
@@ -152,7 +152,7 @@ def _sync(asked: argparse.Namespace) -> None:
     from gaia.deployments.sync import sync
 
     if asked.watch is not None and not asked.watch > 0:
-        raise GaiaError(f"--watch is {asked.watch:g}; it should be a number of seconds above 0.")
+        raise GaiaError(f"--watch is {asked.watch:g}", "it should be a number of seconds above 0")
     first = True
     while True:
         try:

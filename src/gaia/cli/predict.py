@@ -69,7 +69,7 @@ def _built(line: str) -> Path:
     built = sorted(p.parent.name for p in paths.model("").glob("*/manifest.json"))
     if line not in built:
         known = f"built are {', '.join(built)}{nearest(line, built)}" if built else "run `dvc repro` to build some"
-        raise GaiaError(f"there is no artifact of a line '{line}' under {paths.model('')}; {known}.")
+        raise GaiaError(f"there is no artifact of a line '{line}' under {paths.model('')}", f"{known}")
     _warn(outdated([line]))
     return paths.model(line)
 
@@ -81,7 +81,7 @@ def _live(line: str, stage: str) -> Path:
     if (line, stage) not in here:
         known = ", ".join(f"{name} in {at}" for name, at in sorted(here)) or "nothing"
         raise GaiaError(
-            f"'{line}' is not live in '{stage}' on this host; live is {known}, and `gaia sync` follows the tags."
+            f"'{line}' is not live in '{stage}' on this host", f"live is {known}, and `gaia sync` follows the tags"
         )
     return here[line, stage]
 
@@ -110,12 +110,12 @@ def _read_table(model: Any, inputs: list[str]) -> tuple[Any, list[str]]:
     pairs = [pair.partition("=")[::2] for pair in inputs]
     if not all("=" in pair for pair in inputs):
         raise GaiaError(
-            f"{next(name for name in inputs if '=' not in name)} is no file; a table line takes one CSV or Parquet "
-            f"file, or one row as name=value name=value ..."
+            f"{next(name for name in inputs if '=' not in name)} is no file",
+            "a table line takes one CSV or Parquet file, or one row as name=value name=value ...",
         )
     for name, _ in pairs:
         if [other for other, _ in pairs].count(name) > 1:
-            raise GaiaError(f"{name} is given twice; give each feature one value.")
+            raise GaiaError(f"{name} is given twice", "give each feature one value")
     return model.read_rows([dict(pairs)]), ["row"]
 
 

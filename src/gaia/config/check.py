@@ -38,8 +38,9 @@ def check(sources: Sources, framework: str, content: dict[str, Any]) -> PhotoLin
         raise GaiaError("\n".join(problems))
     if line.data.classes and line.evaluation.positive not in (None, *line.data.classes):
         raise GaiaError(
-            f"{sources.place('evaluation', 'positive')} is '{line.evaluation.positive}'; it should be one of the "
-            f"classes {', '.join(line.data.classes)}{nearest(line.evaluation.positive, line.data.classes)}."
+            f"{sources.place('evaluation', 'positive')} is '{line.evaluation.positive}'",
+            "it should be one of the "
+            f"classes {', '.join(line.data.classes)}{nearest(line.evaluation.positive, line.data.classes)}",
         )
     return line
 

@@ -49,11 +49,11 @@ def _params(root: Path) -> dict[str, Any]:
     for key in params:
         if key not in TOP_KEYS:
             known = ", ".join(TOP_KEYS)
-            raise GaiaError(f"params.yaml: {key} is an unknown key; known are {known}{nearest(key, TOP_KEYS)}.")
+            raise GaiaError(f"params.yaml: {key} is an unknown key", f"known are {known}{nearest(key, TOP_KEYS)}")
     if "lines" not in params:
-        raise GaiaError("params.yaml: lines is missing; give it one entry a line.")
+        raise GaiaError("params.yaml: lines is missing", "give it one entry a line")
     if not isinstance(params["lines"], dict) or not params["lines"]:
-        raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}; it should hold one entry a line.")
+        raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}", "it should hold one entry a line")
     return params
 
 
@@ -65,18 +65,19 @@ def _options(root: Path) -> dict[str, list[str]]:
         defaults = _read(root, file.relative_to(root)).get("defaults", [])
         if not isinstance(defaults, list) or not all(_is_default(entry) for entry in defaults):
             raise GaiaError(
-                f"{file.relative_to(root)}: defaults is {shown(defaults)}; it should be a list of entries such as "
-                f"'default' or 'override /trainer: long'."
+                f"{file.relative_to(root)}: defaults is {shown(defaults)}",
+                "it should be a list of entries such as 'default' or 'override /trainer: long'",
             )
     options = {group: sorted(f.stem for f in (root / paths.CONF / group).glob("*.yaml")) for group in GROUPS}
     for group, names in options.items():
         if not names:
-            raise GaiaError(f"conf/{group}/ holds no option; it should hold at least one *.yaml file.")
+            raise GaiaError(f"conf/{group}/ holds no option", "it should hold at least one *.yaml file")
         for name in names:
             if not OPTION_NAME.fullmatch(name):
                 raise GaiaError(
                     f"conf/{group}/{name}.yaml: an option's name takes letters, digits and _ . -, and begins with a "
-                    f"letter; rename the file."
+                    "letter",
+                    "rename the file",
                 )
     return options
 
@@ -96,7 +97,7 @@ def _read(root: Path, file: Path) -> dict[str, Any]:
                 grammar_parser.parse(value)
             except GrammarParseError:
                 raise GaiaError(
-                    f"{file}: {yaml.dotted(keys)} is {shown(value)}; a reference is written ${{section.key}}."
+                    f"{file}: {yaml.dotted(keys)} is {shown(value)}", "a reference is written ${section.key}"
                 ) from None
     return content
 
@@ -105,11 +106,12 @@ def _compose_line(root: Path, name: str, entry: Any, options: dict[str, list[str
     here = f"params.yaml: lines.{name}"
     if not paths.NAME.fullmatch(name):
         raise GaiaError(
-            f"{here}: '{name}' can't name a line; names stand in tags and paths, so they take lower-case letters, "
-            f"digits and single dashes, and begin with a letter."
+            f"{here}: '{name}' can't name a line",
+            "names stand in tags and paths, so they take lower-case letters, "
+            "digits and single dashes, and begin with a letter",
         )
     if not isinstance(entry, dict):
-        raise GaiaError(f"{here} is {shown(entry)}; it should hold keys such as raw, framework, data and model.")
+        raise GaiaError(f"{here} is {shown(entry)}", "it should hold keys such as raw, framework, data and model")
     choices, values = _read_entry(here, entry, options)
     overrides = [f"{group}='{option}'" for group, option in choices.items()]
     try:
@@ -200,8 +202,8 @@ def _resolve(sources: Sources, config: DictConfig) -> tuple[dict[str, Any], list
     name = _framework(unresolved)
     if not isinstance(name, str) or name not in targets.ALLOWED:
         raise GaiaError(
-            f"{sources.place('framework', 'name')} is {shown(name)}; it should be one of "
-            f"{', '.join(targets.ALLOWED)}{nearest(name, targets.ALLOWED)}."
+            f"{sources.place('framework', 'name')} is {shown(name)}",
+            f"it should be one of {', '.join(targets.ALLOWED)}{nearest(name, targets.ALLOWED)}",
         )
     problems = []
     for group, field in kind_of(name).model_fields.items():

@@ -23,7 +23,7 @@ def load(line: str) -> PhotoLine | TableLine:
         return kind_of(str(content.get("framework"))).model_validate(content)
     except ValidationError as error:
         key = yaml.dotted(error.errors()[0]["loc"])
-        raise GaiaError(f"{file}: {key} is not as composed; edit params.yaml or conf/, and run `dvc repro`.") from None
+        raise GaiaError(f"{file}: {key} is not as composed", "edit params.yaml or conf/, and run `dvc repro`") from None
 
 
 def dump(config: PhotoLine | TableLine, *without: str) -> dict[str, Any]:

@@ -46,12 +46,13 @@ def read(path: Path) -> dict[str, Any]:
         at = error.problem_mark
         key = (error.problem or "").split('"')[1:2]
         raise GaiaError(
-            f"{path}, line {at.line + 1}, column {at.column + 1}: the key '{''.join(key)}' stands here twice; keep one."
+            f"{path}, line {at.line + 1}, column {at.column + 1}: the key '{''.join(key)}' stands here twice",
+            "keep one",
         ) from None
     except MarkedYAMLError as error:
         raise GaiaError(f"{path}{_cause(error)}.") from None
     except UnicodeDecodeError:
-        raise GaiaError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+        raise GaiaError(f"{path} is not UTF-8 text", "save it as UTF-8") from None
     except (YAMLError, ValueError) as error:
         raise GaiaError(f"{path}: not valid YAML, {' '.join(str(error).split())}.") from None
     except RecursionError:
@@ -62,7 +63,7 @@ def read(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else "a single value"
-        raise GaiaError(f"{path} holds {kind}; it should hold keys with values.")
+        raise GaiaError(f"{path} holds {kind}", "it should hold keys with values")
     return content
 
 

@@ -30,20 +30,20 @@ def check(line: str, index: pd.DataFrame, groups: pd.Series[str], config: Data, 
         raise GaiaError(
             f"{line}: {len(bad)} of {asked} items ({share:.0%}) can't be used, more than data.max_quarantined "
             f"allows ({config.max_quarantined:.0%}): {examples}. "
-            f"All are in {where}; mend or remove them, or raise the limit."
+            f"All are in {where}",
+            "mend or remove them, or raise the limit",
         )
     counts = usable["label"].value_counts()
     labels = config.classes or sorted(set(index["label"]) - {""})
     if len(labels) < 2:
         found = ", ".join(labels) or "none"
-        raise GaiaError(f"{line}: at least two classes are needed, found {found}; give each class items of its own.")
+        raise GaiaError(f"{line}: at least two classes are needed, found {found}", "give each class items of its own")
     for label in labels:
         n = int(counts.get(label, 0))
         if n < config.min_per_class:
             raise GaiaError(
-                f"{line}: the class '{label}' has {n} usable items, data.min_per_class asks for "
-                f"{config.min_per_class}; add some, or remove the class"
-                f"{nearest(label, set(index['label']) - set(labels))}."
+                f"{line}: the class '{label}' has {n} usable items, data.min_per_class asks for {config.min_per_class}",
+                f"add some, or remove the class{nearest(label, set(index['label']) - set(labels))}",
             )
         for split in SPLITS:
             if not ((usable["label"] == label) & (usable["split"] == split)).any():

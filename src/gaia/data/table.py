@@ -78,8 +78,8 @@ def _file(line: str, raw: Path) -> Path:
         return found[0]
     what = f"{len(found)} ({', '.join(p.name for p in found)})" if found else "none"
     raise GaiaError(
-        f"{line}: {raw} should hold one .csv or .parquet file, found {what}; "
-        f"name the one that is meant in lines.{line}.raw."
+        f"{line}: {raw} should hold one .csv or .parquet file, found {what}",
+        f"name the one that is meant in lines.{line}.raw",
     )
 
 

@@ -52,7 +52,7 @@ def verify(folder: Path, pinned: str, version: Tag[Version]) -> None:
     mend = f"remove {folder}, and `gaia sync {version.name.line}` brings it anew"
     artifact.verify(folder, mend)
     if _hash(folder) != pinned:
-        raise GaiaError(f"{folder / artifact.MANIFEST} is not the one of {version.name}; {mend}.")
+        raise GaiaError(f"{folder / artifact.MANIFEST} is not the one of {version.name}", f"{mend}")
 
 
 def test(folder: Path, pinned: str, version: Tag[Version]) -> Tested:

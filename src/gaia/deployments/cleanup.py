@@ -30,7 +30,7 @@ def cleanup(line: str, keep: int = KEEP, remove: bool = False, root: Path = Path
     """
     known = tags.of_line(line, root)
     if keep < 0:
-        raise GaiaError(f"--keep is {keep}; it should be 0 or more.")
+        raise GaiaError(f"--keep is {keep}", "it should be 0 or more")
     with host.changing(line, root) as new:
         events = history.read(line, root)
         needed = set(host.live_here(line, root).values())

@@ -74,12 +74,12 @@ def rollback(name: str, reason: str, stage: str = PROD, root: Path = Path()) -> 
         previous = history.previous(events)
         if not previous:
             raise GaiaError(
-                f"nothing was live in {stage} before {live.name} that was not rolled back from; "
-                f"`gaia deploy {line}@v...` makes any version live."
+                f"nothing was live in {stage} before {live.name} that was not rolled back from",
+                f"`gaia deploy {line}@v...` makes any version live",
             )
         version = previous
     elif version.name not in {event.version.name for event in events}:
-        raise GaiaError(f"{version.name} was never live in {stage}; `gaia deploy {version.name}` makes it live.")
+        raise GaiaError(f"{version.name} was never live in {stage}", f"`gaia deploy {version.name}` makes it live")
     return Plan(ROLLBACK, stage, version, live, reason)
 
 
@@ -139,7 +139,7 @@ def _record(plan: Plan, root: Path) -> bool:
             return False
         before = live.version.name if live else None
         if plan.action == ROLLBACK and before != (plan.live and plan.live.name):
-            raise GaiaError(f"meanwhile {before} became live in {stage}; look again, and repeat if it is still right.")
+            raise GaiaError(f"meanwhile {before} became live in {stage}", "look again, and repeat if it is still right")
         name = Deployment(version.name.line, stage, live.tag.name.counter + 1 if live else 1)
         try:
             tags.create(str(name), version.commit, _message(plan, before), root)

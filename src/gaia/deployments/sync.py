@@ -40,7 +40,7 @@ def sync(line: str | None = None, stage: str = PROD, root: Path = Path()) -> lis
     stage = names.stage(stage, root)
     found = {tag.name.line for tag in tags.deployments(line, root) if tag.name.stage == stage}
     if line is not None and not found:
-        raise GaiaError(f"{line} was never live in {stage}; `gaia deploy {line}` makes its newest version live.")
+        raise GaiaError(f"{line} was never live in {stage}", f"`gaia deploy {line}` makes its newest version live")
     return [_follow(each, stage, root) for each in sorted(found)]
 
 

@@ -86,7 +86,8 @@ def check_finite(row: dict[str, float], lr: float, *, in_float32: bool) -> None:
     if not math.isfinite(row["train_loss"] + row["validation_loss"]):
         otherwise = "" if in_float32 else " or set trainer.precision: float32"
         raise GaiaError(
-            f"epoch {row['epoch']}: the loss is no finite number any more; lower optimizer.lr (now {lr:g}){otherwise}."
+            f"epoch {row['epoch']}: the loss is no finite number any more",
+            f"lower optimizer.lr (now {lr:g}){otherwise}",
         )
 
 

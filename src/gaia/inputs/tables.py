@@ -40,7 +40,7 @@ def read(line: str, file: Path, wanted: Mapping[str, str], separator: str, decim
     else:
         rows = _read_csv(line, file, wanted, separator, decimal, encoding)
     if not rows.sources:
-        raise GaiaError(f"{line}: {file} holds no row; give it a header and rows.")
+        raise GaiaError(f"{line}: {file} holds no row", "give it a header and rows")
     return rows
 
 
@@ -106,16 +106,16 @@ def _read_csv(line: str, file: Path, wanted: Mapping[str, str], separator: str, 
         number = content.count(b"\n", 0, error.start) + 1
         likely = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "cp1252"
         raise GaiaError(
-            f"{line}: {file} is not {encoding} (line {number}); set data.encoding, for example to {likely}."
+            f"{line}: {file} is not {encoding} (line {number})", f"set data.encoding, for example to {likely}"
         ) from None
     except csv.Error as error:
         raise GaiaError(
-            f"{line}: {file} can't be read as CSV from line {begin} on: {error}; mind the quotes."
+            f"{line}: {file} can't be read as CSV from line {begin} on: {error}", "mind the quotes"
         ) from None
     except (LookupError, UnicodeError, TypeError, ValueError) as error:
         raise GaiaError(f"{line}: {file} can't be read as CSV: {error}.") from None
     if not body:
-        raise GaiaError(f"{line}: {file} is empty; give it a header and rows.")
+        raise GaiaError(f"{line}: {file} is empty", "give it a header and rows")
     header = [name.strip() for name in body.pop(0)[1]]
     columns = {
         name: [cells[at].strip() if at < len(cells) else "" for _, cells in body]
@@ -131,9 +131,9 @@ def _positions(line: str, file: Path, wanted: Mapping[str, str], header: list[st
     found: dict[str, int] = {}
     for at, word in enumerate(header):
         if word in wanted and found.setdefault(wanted[word], at) != at:
-            raise GaiaError(f"{line}: {file} has the column '{word}' twice; rename one.")
+            raise GaiaError(f"{line}: {file} has the column '{word}' twice", "rename one")
     for word, name in wanted.items():
         if name not in found:
             known = ", ".join(header)
-            raise GaiaError(f"{line}: {file} has no column '{word}'; its columns are {known}{nearest(word, header)}.")
+            raise GaiaError(f"{line}: {file} has no column '{word}'", f"its columns are {known}{nearest(word, header)}")
     return found

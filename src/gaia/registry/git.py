@@ -27,7 +27,7 @@ def commit(revision: str, root: Path = Path()) -> str:
     done = _run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", root=root)
     if done.returncode:
         git("rev-parse", "--git-dir", root=root)  # says so if this is no repository
-        raise GaiaError(f"'{revision}' names no commit in this repository; `git fetch --tags` brings those of others.")
+        raise GaiaError(f"'{revision}' names no commit in this repository", "`git fetch --tags` brings those of others")
     return done.stdout.decode().strip()
 
 
@@ -77,4 +77,4 @@ def _run(*arguments: str, root: Path, given: bytes | None = None) -> subprocess.
             ["git", *arguments], cwd=root, input=given, capture_output=True, env=os.environ | {"LC_ALL": "C"}
         )
     except FileNotFoundError:
-        raise GaiaError("git is not installed, and versions are kept in Git; install it.") from None
+        raise GaiaError("git is not installed, and versions are kept in Git", "install it") from None

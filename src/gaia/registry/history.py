@@ -45,8 +45,8 @@ def read(line: str | None = None, root: Path = Path()) -> list[Event]:
         version = versions.get((tag.name.line, tag.commit))
         if not version:
             raise GaiaError(
-                f"{tag.name} deploys a commit that is no version of {tag.name.line}; `git fetch --tags` may bring the "
-                f"version, else delete the tag here and at the remote."
+                f"{tag.name} deploys a commit that is no version of {tag.name.line}",
+                "`git fetch --tags` may bring the version, else delete the tag here and at the remote",
             )
         last = events[-1] if events and events[-1].tag.name[:2] == tag.name[:2] else None
         action = ROLLBACK if tag.facts.get("action") == ROLLBACK else DEPLOY  # another tool's tag says nothing of it
@@ -103,7 +103,7 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise GaiaError(f"'{text}' is no time; write 2026-07-11 or 2026-07-11T10:00.") from None
+        raise GaiaError(f"'{text}' is no time", "write 2026-07-11 or 2026-07-11T10:00") from None
     now = datetime.now(UTC)
     if "T" not in text and " " not in text:
         found = datetime.combine(found, time.max)
@@ -111,5 +111,5 @@ def moment(text: str) -> datetime:
             return now
     found = found.astimezone()
     if found > now:
-        raise GaiaError(f"{text} is yet to come; what is live then nobody knows.")
+        raise GaiaError(f"{text} is yet to come", "what is live then nobody knows")
     return found

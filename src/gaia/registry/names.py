@@ -26,5 +26,5 @@ def stage(name: str, root: Path = Path()) -> str:
         return name
     known = sorted({*STAGES, *(tag.name.stage for tag in tags.deployments(root=root))})
     if name not in known:
-        raise GaiaError(f"there is no stage '{name}'; stages are {', '.join(known)}{nearest(name, known)}.")
+        raise GaiaError(f"there is no stage '{name}'", f"stages are {', '.join(known)}{nearest(name, known)}")
     return name

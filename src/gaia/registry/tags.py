@@ -81,7 +81,7 @@ def version(name: str) -> Version:
     """The version that `plants@v1.2.0` names; str() gives the name back. Raises GaiaError for any other spelling."""
     found = _VERSION.fullmatch(name)
     if not found:
-        raise GaiaError(f"'{name}' names no version; a version is written line@v1.2.0, for example plants@v1.2.0.")
+        raise GaiaError(f"'{name}' names no version", "a version is written line@v1.2.0, for example plants@v1.2.0")
     return Version(found[1], int(found[3]), int(found[4]), int(found[5]))
 
 
@@ -89,7 +89,7 @@ def deployment(name: str) -> Deployment:
     """The deployment that `plants#prod#7` names; str() gives the name back. Raises GaiaError for any other spelling."""
     found = _DEPLOYMENT.fullmatch(name)
     if not found:
-        raise GaiaError(f"'{name}' names no deployment; one is written line#stage#counter, for example plants#prod#7.")
+        raise GaiaError(f"'{name}' names no deployment", "one is written line#stage#counter, for example plants#prod#7")
     return Deployment(found[1], found[3], int(found[5]))
 
 
@@ -124,7 +124,7 @@ def of_line(line: str, root: Path = Path()) -> list[Tag[Version]]:
     if not found:
         known = sorted({tag.name.line for tag in versions(root=root)})
         there = f"those of {', '.join(known)} are{nearest(line, known)}" if known else "none has been released yet"
-        raise GaiaError(f"there is no version of a line '{line}'; {there}.")
+        raise GaiaError(f"there is no version of a line '{line}'", f"{there}")
     return found
 
 
@@ -137,8 +137,10 @@ def find(name: str, root: Path = Path()) -> Tag[Version]:
             return tag
     there = [str(tag.name) for tag in known]
     if not there:
-        raise GaiaError(f"there is no version {name}, nor another of '{wanted.line}'; `git fetch --tags` may bring it.")
-    raise GaiaError(f"there is no version {name}; the newest are {', '.join(there[:-6:-1])}{nearest(name, there)}.")
+        raise GaiaError(
+            f"there is no version {name}, nor another of '{wanted.line}'", "`git fetch --tags` may bring it"
+        )
+    raise GaiaError(f"there is no version {name}", f"the newest are {', '.join(there[:-6:-1])}{nearest(name, there)}")
 
 
 class TagTaken(GaiaError):
@@ -192,8 +194,8 @@ def fetch(root: Path = Path()) -> None:
     except GaiaError as error:
         if "would clobber existing tag" in str(error):
             raise GaiaError(
-                f"a tag here is not the one of that name at {remote}; compare them (`git ls-remote --tags {remote}`), "
-                f"and drop the one here (`git tag -d <name>`)."
+                f"a tag here is not the one of that name at {remote}",
+                f"compare them (`git ls-remote --tags {remote}`), and drop the one here (`git tag -d <name>`)",
             ) from None
         raise
 

@@ -23,9 +23,9 @@ def read_json(path: Path, mend: str = MEND) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise GaiaError(f"{path} is missing; {mend}.") from None
+        raise GaiaError(f"{path} is missing", f"{mend}") from None
     except ValueError as error:
-        raise GaiaError(f"{path} is damaged ({error}); {mend}.") from None
+        raise GaiaError(f"{path} is damaged ({error})", f"{mend}") from None
 
 
 def sha256(path: Path) -> str:
@@ -53,13 +53,13 @@ def verify(folder: Path, mend: str = MEND) -> dict[str, Any]:
     try:
         named = {entry["name"]: (entry["size"], entry["sha256"]) for entry in manifest["files"]}
     except (KeyError, TypeError):
-        raise GaiaError(f"{folder / MANIFEST} is damaged: it doesn't say which files there are; {mend}.") from None
+        raise GaiaError(f"{folder / MANIFEST} is damaged: it doesn't say which files there are", f"{mend}") from None
     for name, (size, digest) in named.items():
         path = folder / name
         if path.name != name or not path.is_file():
-            raise GaiaError(f"{path} is missing, though {MANIFEST} names it; {mend}.")
+            raise GaiaError(f"{path} is missing, though {MANIFEST} names it", f"{mend}")
         if path.stat().st_size != size or sha256(path) != digest:
-            raise GaiaError(f"{path} is not the file that {MANIFEST} names; {mend}.")
+            raise GaiaError(f"{path} is not the file that {MANIFEST} names", f"{mend}")
     if unknown := {p.name for p in folder.iterdir()} - set(named) - {MANIFEST}:
-        raise GaiaError(f"{folder / min(unknown)} is not named in {MANIFEST}; remove it.")
+        raise GaiaError(f"{folder / min(unknown)} is not named in {MANIFEST}", "remove it")
     return manifest

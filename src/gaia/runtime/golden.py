@@ -45,7 +45,8 @@ def replay(predictor: Predictor, golden: dict[str, Any]) -> float:
     if not difference <= golden["tolerance"]:
         raise GaiaError(
             f"{predictor.contract['line']}: the golden answers differ by {difference:.2g}, allowed is "
-            f"{golden['tolerance']:g}; this is not the model that was sealed, or this host computes otherwise."
+            f"{golden['tolerance']:g}",
+            "this is not the model that was sealed, or this host computes otherwise",
         )
     return difference
 

@@ -88,7 +88,7 @@ class Predictor:
         rows = tables.read(self.contract["line"], file, _names(asked), **how)
         for place, reason in zip(rows.sources, rows.reasons, strict=True):
             if reason:
-                raise GaiaError(f"{place} {reason.replace(': ', ', ')}; mend or remove it.")
+                raise GaiaError(f"{place} {reason.replace(': ', ', ')}", "mend or remove it")
         return self._frame(rows.columns, rows.sources, rows.decimal), rows.sources
 
     def _frame(self, columns: dict[str, list[str]], places: list[str], decimal: str) -> pd.DataFrame:
@@ -108,8 +108,8 @@ class Predictor:
                 for place, text in zip(places, texts, strict=True):
                     if text not in known:
                         raise GaiaError(
-                            f"{place}: {name} is '{text}', which training never saw; known are "
-                            f"{', '.join(known[:20])}{nearest(text, known)}."
+                            f"{place}: {name} is '{text}', which training never saw",
+                            f"known are {', '.join(known[:20])}{nearest(text, known)}",
                         )
                 frame[name] = np.array(texts, dtype=object)
         return pd.DataFrame(frame)

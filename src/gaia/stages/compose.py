@@ -14,7 +14,7 @@ def compose(line: str) -> None:
     """Write data/config/<line>.yaml. Raises GaiaError if any line's configuration is wrong."""
     lines = compose_lines()
     if line not in lines:
-        raise GaiaError(f"params.yaml has no line '{line}'; its lines are {', '.join(lines)}.")
+        raise GaiaError(f"params.yaml has no line '{line}'", f"its lines are {', '.join(lines)}")
     header = "Composed by `dvc repro` from params.yaml and conf/; edit those."
     yaml.write(paths.config(line), dump(lines[line]), header)
 

@@ -51,16 +51,16 @@ def demo(name: str) -> None:
 def _described(name: str) -> DemoTable:
     folders = yaml.read(paths.PARAMS).get("demo")
     if not isinstance(folders, dict) or not folders:
-        raise GaiaError(f"params.yaml: demo is {shown(folders)}; it should hold one entry a demo folder.")
+        raise GaiaError(f"params.yaml: demo is {shown(folders)}", "it should hold one entry a demo folder")
     if name not in folders:
-        raise GaiaError(f"params.yaml: demo.{name} is missing; the demo folders are {', '.join(folders)}.")
+        raise GaiaError(f"params.yaml: demo.{name} is missing", f"the demo folders are {', '.join(folders)}")
     here, described = f"params.yaml: demo.{name}", folders[name]
     if not isinstance(described, dict):
-        raise GaiaError(f"{here} is {shown(described)}; it should hold keys such as kind, count and seed.")
+        raise GaiaError(f"{here} is {shown(described)}", "it should hold keys such as kind, count and seed")
     kind = described.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         found = f"is {shown(kind)}" if "kind" in described else "is missing"
-        raise GaiaError(f"{here}.kind {found}; the kinds are {', '.join(KINDS)}{nearest(kind, KINDS)}.")
+        raise GaiaError(f"{here}.kind {found}", f"the kinds are {', '.join(KINDS)}{nearest(kind, KINDS)}")
     try:
         return KINDS[kind].model_validate(described)
     except ValidationError as error:

@@ -39,8 +39,8 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
                 stage(*given)
         except Timeout:
             raise GaiaError(
-                f"another process does `{command}` in this folder already; let it end, or end it "
-                f"(`pgrep -f '{command}'` gives its number), and run `dvc repro` again."
+                f"another process does `{command}` in this folder already",
+                f"let it end, or end it (`pgrep -f '{command}'` gives its number), and run `dvc repro` again",
             ) from None
 
     exit_with_a_sentence(alone, *arguments)

@@ -109,7 +109,7 @@ def _compare(framework: Any, fitted: Fit, data: Dataset, out: Path, file: str) -
     few = data.take(data.rows("validation")[:32])
     difference = float(abs(_opened(file, data, out).probabilities(few) - framework.answers(fitted, few)).max())
     if not difference <= TOLERANCE:
-        raise GaiaError(f"{out / file} answers otherwise than the trained network, by {difference:.2g}; not kept.")
+        raise GaiaError(f"{out / file} answers otherwise than the trained network, by {difference:.2g}", "not kept")
 
 
 def _text(row: dict[str, float] | None, epochs: int) -> str:

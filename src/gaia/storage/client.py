@@ -145,8 +145,8 @@ class S3Client:
                 digest = self.read(bucket, key, file.write, progress=progress)
             if md5 and digest != md5:
                 raise Corrupted(
-                    f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}; "
-                    f"delete it there, and `dvc push` from a clone that has it in its cache."
+                    f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}",
+                    "delete it there, and `dvc push` from a clone that has it in its cache",
                 )
             os.replace(beside, path)
         except OSError as error:

@@ -44,28 +44,28 @@ def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
     status = metadata.get("HTTPStatusCode")
     skew = _skew(metadata.get("HTTPHeaders", {}))
     if code == "RequestTimeTooSkewed" or (status == 403 and abs(skew) > MAX_SKEW):
-        return Refused(f"{endpoint} refuses requests from this clock, which is {_apart(skew)}; set the clock.")
+        return Refused(f"{endpoint} refuses requests from this clock, which is {_apart(skew)}", "set the clock")
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
         wrong = "access key" if code == "InvalidAccessKeyId" else "secret key"
-        return Refused(f"{endpoint} doesn't know this {wrong}; check S3_ACCESS_KEY and S3_SECRET_KEY in .env.")
+        return Refused(f"{endpoint} doesn't know this {wrong}", "check S3_ACCESS_KEY and S3_SECRET_KEY in .env")
     if status == 403:
-        return Refused(f"{endpoint} refuses access to {what}; check the keys in .env and what they are allowed.")
+        return Refused(f"{endpoint} refuses access to {what}", "check the keys in .env and what they are allowed")
     if code == "NoSuchBucket":
-        return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}; `gaia storage up` makes it.")
+        return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}", "`gaia storage up` makes it")
     if status == 404:
         return Missing(f"there is no {what} at {endpoint}.")
     if code == "XMinioStorageFull" or status == 507:
-        return Full(f"{endpoint} has no space left for {what}; free some and repeat.")
+        return Full(f"{endpoint} has no space left for {what}", "free some and repeat")
     if status and status >= 500:  # what SeaweedFS says of a full disk, too
-        return StorageError(f"{endpoint} failed on {what}; its log ({LOG}) says why, and whether its disk is full.")
+        return StorageError(f"{endpoint} failed on {what}", f"its log ({LOG}) says why, and whether its disk is full")
     return StorageError(f"{endpoint} failed on {what}: {message or code or status}.")
 
 
 def from_connection(error: Exception, endpoint: str) -> Unreachable:
     """The typed error for botocore's exceptions without an answer."""
     if "imeout" in type(error).__name__:
-        return Unreachable(f"{endpoint} did not answer in time; check the network and the server, and repeat.")
-    return Unreachable(f"no server answers at {endpoint}; `make storage` starts one here, or check S3_ENDPOINT.")
+        return Unreachable(f"{endpoint} did not answer in time", "check the network and the server, and repeat")
+    return Unreachable(f"no server answers at {endpoint}", "`make storage` starts one here, or check S3_ENDPOINT")
 
 
 def _skew(headers: dict[str, str]) -> float:

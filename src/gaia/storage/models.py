@@ -55,7 +55,7 @@ class ModelStorage:
         """
         folder = Path(folder)
         if folder.exists():
-            raise GaiaError(f"{folder} exists already; name a folder that doesn't, or remove it.")
+            raise GaiaError(f"{folder} exists already", "name a folder that doesn't, or remove it")
         tag = tags.find(version, self.root)
         needed = self._objects(tag.commit, tag.name.line)
         with megabytes(f"fetch {version}", sum(o.size or 0 for o in needed if o.folder)) as passed:
@@ -122,7 +122,9 @@ class ModelStorage:
         }
         name = file or self._model_file(files)
         if name not in files:
-            raise GaiaError(f"{version} has no file '{name}'; its files are {', '.join(files)}{nearest(name, files)}.")
+            raise GaiaError(
+                f"{version} has no file '{name}'", f"its files are {', '.join(files)}{nearest(name, files)}"
+            )
         o = files[name]
         return self.client.get_presigned_url(o.bucket, o.key, expires=expires, filename=Path(name).name)
 
@@ -137,7 +139,7 @@ class ModelStorage:
         tag = tags.find(version, self.root)
         for deployment in tags.deployments(tag.name.line, self.root):
             if deployment.commit == tag.commit:
-                raise GaiaError(f"{version} is what {deployment.name} deployed; versions with such a history stay.")
+                raise GaiaError(f"{version} is what {deployment.name} deployed", "versions with such a history stay")
         others = [t.commit for t in tags.versions(root=self.root) if t.name != tag.name]
         others += [d.commit for d in tags.deployments(root=self.root)]
         others += git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes", root=self.root).split()
@@ -156,7 +158,7 @@ class ModelStorage:
         if confirm is None:
             return plan
         if confirm != word:
-            raise GaiaError(f"'{confirm}' confirms something else than what would be deleted now; ask for it anew.")
+            raise GaiaError(f"'{confirm}' confirms something else than what would be deleted now", "ask for it anew")
         git("tag", "--delete", version, root=self.root)  # first: a version without its bytes would be a lie
         for name in {bucket for bucket, _ in freed}:
             self.client.delete_objects(name, [key for bucket, key in freed if bucket == name])
@@ -164,13 +166,13 @@ class ModelStorage:
 
     def _objects(self, revision: str | None, line: str) -> list[Object]:
         if not paths.NAME.fullmatch(line):
-            raise GaiaError(f"'{line}' can't name a line; names take lower-case letters, digits and single dashes.")
+            raise GaiaError(f"'{line}' can't name a line", "names take lower-case letters, digits and single dashes")
         return objects.of_revision(revision, [str(paths.model(line))], client=self.client, root=self.root)
 
     def _model_file(self, files: dict[str, Object]) -> str:
         """Which file is the model that answers: the contract says it."""
         if "contract.json" not in files:
-            raise GaiaError(f"the version has no contract.json; name one of its files {', '.join(files)}.")
+            raise GaiaError("the version has no contract.json", f"name one of its files {', '.join(files)}")
         pieces: list[bytes] = []
         contract = files["contract.json"]
         self.client.read(contract.bucket, contract.key, pieces.append)

@@ -166,9 +166,9 @@ def push(needed: Iterable[Object], client: S3Client, root: Path = Path(), progre
     def check(o: Object) -> None:
         digest = _md5(folder / o.key)
         if digest is None:
-            raise GaiaError(f"{o.path} is not in the cache; `dvc repro` or `dvc commit` puts it there.")
+            raise GaiaError(f"{o.path} is not in the cache", "`dvc repro` or `dvc commit` puts it there")
         if digest != o.md5.removesuffix(".dir"):
-            raise GaiaError(f"{o.path} is damaged in the cache ({folder / o.key}); delete that file and `dvc repro`.")
+            raise GaiaError(f"{o.path} is damaged in the cache ({folder / o.key})", "delete that file and `dvc repro`")
 
     def send(o: Object) -> None:
         client.upload_file(folder / o.key, o.bucket, o.key, progress=progress)
@@ -240,7 +240,7 @@ def _files(folder: Object, client: S3Client, root: Path) -> list[Object]:
         try:
             if client.read(folder.bucket, folder.key, pieces.append) != md5:
                 raise Corrupted(
-                    f"the listing of {folder.path} ({folder.bucket}/{folder.key}) is damaged; push it anew."
+                    f"the listing of {folder.path} ({folder.bucket}/{folder.key}) is damaged", "push it anew"
                 )
         except Missing:
             return []

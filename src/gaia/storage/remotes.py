@@ -22,7 +22,7 @@ def write(settings: Settings, root: Path = Path()) -> None:
     file = root / LOCAL
     try:
         if not file.parent.is_dir():
-            raise GaiaError(f"{file.parent} is missing; run this in the project's folder.")
+            raise GaiaError(f"{file.parent} is missing", "run this in the project's folder")
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
         file.chmod(0o600)
         with Config(dvc_dir=str(file.parent)).edit("local", validate=False) as local:

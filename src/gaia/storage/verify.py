@@ -99,7 +99,7 @@ def _wrong_keys(at: Scratch) -> str:
 def _buckets(at: Scratch) -> str:
     names = at.client.settings.buckets.values()
     if missing := [name for name in names if not at.client.bucket_exists(name)]:
-        raise GaiaError(f"there is no bucket {', '.join(missing)}; `gaia storage up` makes it.")
+        raise GaiaError(f"there is no bucket {', '.join(missing)}", "`gaia storage up` makes it")
     return ", ".join(names)
 
 
@@ -159,7 +159,7 @@ def _presigned(at: Scratch) -> str:
     key = f"{at.prefix}many/0"
     link = at.client.get_presigned_url(at.bucket, key, expires=2, filename="name.txt")
     if _status(link) != 200:
-        raise GaiaError("a presigned link doesn't work; check the clocks of this machine and the server.")
+        raise GaiaError("a presigned link doesn't work", "check the clocks of this machine and the server")
     end = time.monotonic() + 10
     while _status(link) == 200:
         if time.monotonic() > end:
@@ -172,7 +172,7 @@ def _anonymous(at: Scratch) -> str:
     status = _status(f"{at.client.endpoint}/{at.bucket}/{at.prefix}many/0")
     if status not in (401, 403):
         raise GaiaError(
-            f"who has no keys is answered with HTTP {status} instead of being refused; make {at.bucket} private."
+            f"who has no keys is answered with HTTP {status} instead of being refused", f"make {at.bucket} private"
         )
     return "who has no keys is refused"
 
@@ -191,7 +191,7 @@ def _refused_is_not_missing(at: Scratch) -> str:
 def _dvc(client: S3Client, root: Path) -> str:
     if not remotes.agree(client.settings, root):
         raise GaiaError(
-            f"{remotes.LOCAL} names another server or other keys than .env; `gaia storage up` writes it anew."
+            f"{remotes.LOCAL} names another server or other keys than .env", "`gaia storage up` writes it anew"
         )
     return "its remotes are these buckets, with these keys"
 
@@ -223,7 +223,7 @@ def _complain(problems: list[Problem], cure: str) -> None:
     if problems:
         named = ", ".join(f"{p.needed.path} ({p.reason}, {p.needed.bucket}/{p.needed.key})" for p in problems[:5])
         more = f" and {len(problems) - 5} more" if problems[5:] else ""
-        raise GaiaError(f"{named}{more}; {cure}.")
+        raise GaiaError(f"{named}{more}", f"{cure}")
 
 
 def _status(link: str) -> int:

@@ -64,7 +64,9 @@ def widened(found: Change, asked: Bump | None) -> Change:
     if asked is None or asked == found.bump:
         return found
     if BUMPS.index(asked) < BUMPS.index(found.bump):
-        raise GaiaError(f"this is a {found.bump} step ({found.why[0]}); a {asked} one can't be had, a larger one can.")
+        raise GaiaError(
+            f"this is a {found.bump} step ({found.why[0]})", f"a {asked} one can't be had, a larger one can"
+        )
     return Change(asked, [f"asked for as {asked}", *found.why])
 
 

@@ -18,7 +18,7 @@ def check_line(line: str, root: Path = Path()) -> None:
     """Raise GaiaError if params.yaml has no such line."""
     known = yaml.read(root / paths.PARAMS).get("lines") or {}
     if line not in known:
-        raise GaiaError(f"params.yaml has no line '{line}'; its lines are {', '.join(known)}{nearest(line, known)}.")
+        raise GaiaError(f"params.yaml has no line '{line}'", f"its lines are {', '.join(known)}{nearest(line, known)}")
 
 
 def check_tree(root: Path = Path()) -> None:
@@ -28,12 +28,12 @@ def check_tree(root: Path = Path()) -> None:
         names = [text[3:] for text in changed]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise GaiaError(
-            f"the working tree differs from the last commit: {', '.join(names[:3])}{more}; `git commit` what belongs "
-            f"to the version, and remove the rest or let .gitignore name it."
+            f"the working tree differs from the last commit: {', '.join(names[:3])}{more}",
+            "`git commit` what belongs to the version, and remove the rest or let .gitignore name it",
         )
     if not git("branch", "--show-current", root=root).strip():
         raise GaiaError(
-            "no branch is checked out, so the commit might get lost; `git switch main`, or `git switch -c`."
+            "no branch is checked out, so the commit might get lost", "`git switch main`, or `git switch -c`"
         )
 
 
@@ -42,8 +42,8 @@ def check_branch(wanted: str | None, root: Path = Path()) -> None:
     current = git("branch", "--show-current", root=root).strip()
     if wanted and current != wanted:
         raise GaiaError(
-            f"this is the branch {current}, and gates.branch says that versions are made on {wanted}; merge, and "
-            f"`git switch {wanted}`."
+            f"this is the branch {current}, and gates.branch says that versions are made on {wanted}",
+            f"merge, and `git switch {wanted}`",
         )
 
 
@@ -61,7 +61,7 @@ def check_pipeline(line: str, root: Path = Path()) -> None:
         stages = [f"{stage} ({_cause(entry)})" for stage, entry in changed.items()]
         more = f" and {len(stages) - 2} more" if len(stages) > 2 else ""
         raise GaiaError(
-            f"what is built is not what is committed: {', '.join(stages[:2])}{more}; run `dvc repro`, and commit."
+            f"what is built is not what is committed: {', '.join(stages[:2])}{more}", "run `dvc repro`, and commit"
         )
 
 

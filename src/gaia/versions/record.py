@@ -47,7 +47,7 @@ class Record:
         content = self._yaml("dvc.lock").get("stages", {})
         found = {stage: content.get(f"{stage}@{self.line}") for stage in STAGES}
         if missing := [f"{stage}@{self.line}" for stage, entry in found.items() if entry is None]:
-            raise GaiaError(f"{self}: dvc.lock has no stage {missing[0]}; run `dvc repro`, and commit.")
+            raise GaiaError(f"{self}: dvc.lock has no stage {missing[0]}", "run `dvc repro`, and commit")
         return found
 
     @cached_property
@@ -73,7 +73,7 @@ class Record:
         """The data that the version was made of."""
         path = paths.raw(str(self.config.get("raw"))).as_posix()
         if path not in self.inputs:
-            raise GaiaError(f"{self}: dvc.lock does not say what {path} held; run `dvc repro`, and commit.")
+            raise GaiaError(f"{self}: dvc.lock does not say what {path} held", "run `dvc repro`, and commit")
         return self.inputs[path]
 
     @cached_property
@@ -98,7 +98,7 @@ class Record:
                 return folder
         if git("ls-tree", self.commit, raw.as_posix(), root=self.root):
             return None
-        raise GaiaError(f"{self}: {raw} is kept by neither DVC nor Git; run `dvc add {raw}`, and commit.")
+        raise GaiaError(f"{self}: {raw} is kept by neither DVC nor Git", f"run `dvc add {raw}`, and commit")
 
     @property
     def artifact(self) -> Pinned:
@@ -189,7 +189,7 @@ class Record:
 
         content = self._committed(path)
         if content is None:
-            raise GaiaError(f"{self}: the commit holds no {path}; run `dvc repro`, and commit.")
+            raise GaiaError(f"{self}: the commit holds no {path}", "run `dvc repro`, and commit")
         try:
             parsed = YAML(typ="safe").load(content)  # not pure: in C, which is ten times as fast
         except YAMLError as error:

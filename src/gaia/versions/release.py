@@ -111,26 +111,26 @@ def claim(
             except tags.TagTaken:
                 continue
             return planned
-    raise GaiaError(f"{ATTEMPTS} times somebody else was faster with the next version of {line}; try again.")
+    raise GaiaError(f"{ATTEMPTS} times somebody else was faster with the next version of {line}", "try again")
 
 
 def _refuse_the_same(record: Record, known: Known, retrain: bool) -> None:
     """Raise GaiaError if the commit is a version already, or one has the same bytes, or the same inputs."""
     for tag in known:
         if tag.commit == record.commit:
-            raise GaiaError(f"this commit is {tag.name} already; a new version needs a new commit.")
+            raise GaiaError(f"this commit is {tag.name} already", "a new version needs a new commit")
     # a lock can only pin these bytes, or inputs, if it holds their hashes: few of many locks have to be parsed
     locks = blobs([f"{tag.commit}:./dvc.lock" for tag in known], record.root)
     hashes = [pinned.md5.encode() for pinned in record.inputs.values()]
     for tag, lock in zip(known, locks, strict=True):
         other = Record(record.line, tag.commit, tag, record.root)
         if lock and record.artifact.md5.encode() in lock and other.artifact.md5 == record.artifact.md5:
-            raise GaiaError(f"{tag.name} has the very same bytes; there is nothing new to release.")
+            raise GaiaError(f"{tag.name} has the very same bytes", "there is nothing new to release")
         same = lock and all(md5 in lock for md5 in hashes)
         if same and not retrain and (other.settings, other.inputs) == (record.settings, record.inputs):
             raise GaiaError(
-                f"{tag.name} was made of the same data, settings, code and packages, and came out otherwise; "
-                f"`gaia release {record.line} --retrain` makes a version of this training nevertheless."
+                f"{tag.name} was made of the same data, settings, code and packages, and came out otherwise",
+                f"`gaia release {record.line} --retrain` makes a version of this training nevertheless",
             )
 
 
@@ -142,7 +142,7 @@ def _gates(record: Record) -> list[Gate]:
     try:
         asked = Gates.model_validate(record.config.get("gates"))
     except ValidationError:
-        raise GaiaError(f"{record}: data/config/{record.line}.yaml has no valid gates; run `dvc repro`.") from None
+        raise GaiaError(f"{record}: data/config/{record.line}.yaml has no valid gates", "run `dvc repro`") from None
     ready.check_branch(asked.branch, record.root)
     now = live(record.line, record.root).get("prod")
     before = Record(record.line, now.commit, now, record.root).metrics if now else None
@@ -168,7 +168,7 @@ def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> No
     few = ", ".join(f"{p.needed.path} ({p.reason})" for p in problems[:3])
     said = f"the storage lacks {len(problems)} object(s) of this version: {few}{', ...' if problems[3:] else ''}"
     if not may_push(f"{said}; `dvc push` stores them. Store them now?"):
-        raise GaiaError(f"{said}; run `dvc push`, or `gaia release {record.line} --push`.")
+        raise GaiaError(f"{said}", f"run `dvc push`, or `gaia release {record.line} --push`")
     if dry_run:
         return
     lacking = [p.needed for p in problems]
@@ -176,7 +176,7 @@ def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> No
         objects.push(lacking, client, record.root, passed)
     if left := ready.missing(record, client):
         raise GaiaError(
-            f"the storage still lacks {left[0].needed.path} ({left[0].reason}); `gaia storage verify` looks closer."
+            f"the storage still lacks {left[0].needed.path} ({left[0].reason})", "`gaia storage verify` looks closer"
         )
 
 

@@ -31,7 +31,7 @@ def reproduce(record: Record) -> dict[str, Any]:
         again = _checkout(record, Path(folder))
         for command in (["checkout", record.keeper] if record.keeper else [], _repro(record.line)):
             if command and _dvc(*command, root=again).returncode:
-                raise GaiaError(f"{record}: `dvc {command[0]}` failed in a clean checkout; the reason stands above.")
+                raise GaiaError(f"{record}: `dvc {command[0]}` failed in a clean checkout", "the reason stands above")
         git("add", "--all", root=again)
         return compare(record, Record(record.line, git("write-tree", root=again).strip(), root=again))
 

@@ -98,13 +98,13 @@ def answers(fitted: Fit, rows: pd.DataFrame) -> NDArray[np.float32]:
 
 def _on_gpu(device: str) -> bool:
     if device == "mps":
-        raise GaiaError("trainer.device is mps, which CatBoost can't use; set it to auto or cpu.")
+        raise GaiaError("trainer.device is mps, which CatBoost can't use", "set it to auto or cpu")
     if device != "cuda":
         return False
     with without_native_chatter():
         there = catboost.utils.get_gpu_device_count()
     if not there:
-        raise GaiaError("trainer.device is cuda, which this machine lacks; set it to auto or cpu.")
+        raise GaiaError("trainer.device is cuda, which this machine lacks", "set it to auto or cpu")
     return True
 
 

@@ -129,8 +129,8 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
         if isinstance(error, TypeError | ValueError) and "fetch" not in str(error):
             raise GaiaError(loop.unbuilt(model.target, size).format(first_line(error))) from None
         raise GaiaError(
-            f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
-            f"set weights: null to train from scratch."
+            f"model.weights: '{model.weights}' of {model.target} can't be had ({error})",
+            "set weights: null to train from scratch",
         ) from None
     base = rebuilt(base, from_scratch=model.weights is None)
     photos = keras.Input((size, size, 3), dtype="uint8", name="photos")
@@ -300,4 +300,4 @@ def _choose_device(wanted: str) -> None:
     if wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
     elif wanted != "auto" and not tf.config.list_physical_devices("GPU"):
-        raise GaiaError(f"trainer.device is {wanted}, which this machine lacks; set it to auto or cpu.")
+        raise GaiaError(f"trainer.device is {wanted}, which this machine lacks", "set it to auto or cpu")

@@ -150,8 +150,8 @@ def build(model: NeuralModel, size: int, classes: int) -> nn.Module:
     except Exception as error:
         known = ", ".join(importlib.import_module(module).get_model_weights(name).__members__)
         raise GaiaError(
-            f"model.weights: '{model.weights}' of {model.target} can't be had ({error}); "
-            f"set weights: null to train from scratch, or to DEFAULT or {known}."
+            f"model.weights: '{model.weights}' of {model.target} can't be had ({error})",
+            f"set weights: null to train from scratch, or to DEFAULT or {known}",
         ) from None
     path, last = [(path, m) for path, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     parent = network.get_submodule(path.rpartition(".")[0])
@@ -244,7 +244,7 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device(next(name for name, is_there in there.items() if is_there))
     if not there[wanted]:
-        raise GaiaError(f"trainer.device is {wanted}, which this machine lacks; set it to auto or cpu.")
+        raise GaiaError(f"trainer.device is {wanted}, which this machine lacks", "set it to auto or cpu")
     return torch.device(wanted)
 
 
