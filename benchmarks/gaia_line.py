@@ -3,7 +3,6 @@
 `python benchmarks/gaia_line.py LINE`, composed in data/config
 """
 
-import importlib
 import json
 import shutil
 import sys
@@ -13,6 +12,7 @@ from itertools import pairwise
 from gaia import paths
 from gaia.config.stored import load
 from gaia.data import dataset
+from gaia.frameworks.protocol import fitting
 from gaia.stages.prepare import prepare
 
 
@@ -22,10 +22,9 @@ def main(line: str) -> None:
     prepare(line)
     prepared = time.perf_counter() - start
     data = dataset.load(paths.prepared(line))
-    framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
     shutil.rmtree(paths.checkpoints(line), ignore_errors=True)
     marks = [time.perf_counter()]
-    framework.fit(
+    fitting(config).fit(
         config, data, paths.checkpoints(line), lambda _, row: marks.append(time.perf_counter()) if row else None
     )
     seconds = [after - before for before, after in pairwise(marks)]

@@ -202,7 +202,7 @@ def framework(line: str) -> ModuleType:
     the other order.
     """
     importlib.import_module("torchvision")
-    return importlib.import_module(f"gaia.frameworks.{FRAMEWORKS[line]}")
+    return importlib.import_module(f"gaia.frameworks.{FRAMEWORKS[line]}.fit")
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:

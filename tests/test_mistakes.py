@@ -35,6 +35,7 @@ from edited import (
 )
 from gaia.config import targets, yaml
 from gaia.config.compose import compose_lines
+from gaia.config.framework import framework
 from gaia.config.schema import GROUPS
 from gaia.errors import GaiaError
 
@@ -103,7 +104,7 @@ IN_PARAMS = [
     ("plants.trainer.max_epochs", "${trainer.max_epochs}", "is '${trainer.max_epochs}'; it refers to itself."),
     ("plants.question", "${data.kidn}", "is ...; there is no key data.kidn, ... (did you mean 'data.kind'?)."),
     ("plants.question", "${foo", "is '${foo'; a reference is written ${section.key}."),
-    ("plants.question", "${foo:1}", "is '${foo:1}'; unsupported interpolation type foo."),
+    ("plants.question", "${foo:1}", "is '${foo:1}'; a reference names a key, ${section.key}, and can't call foo."),
     (
         "plants.optimizer.weight_deca",
         0,
@@ -179,9 +180,14 @@ IN_CONF = [
         RESNET,
         "_target_",
         "torchvision.models.get_model",
-        "is ..., which is no model; framework pytorch takes those of torchvision.models.",
+        "is ..., which is no model of its own; framework pytorch takes those of torchvision.models.",
     ),
-    (ADAMW, "_target_", "torch.optim.swap_in_optimizer_params_and_state", "is ..., which is no optimizer; ..."),
+    (
+        ADAMW,
+        "_target_",
+        "torch.optim.swap_in_optimizer_params_and_state",
+        "is ..., which is no optimizer of its own; ...",
+    ),
     (RESNET, "_target_", 5, "is 5; it should be text, in quotes."),
     (ADAMW, "lr", None, "is null; it should be a number."),
     (ADAMW, "weight_decay", "big", "is 'big'; it should be a number of at least 0."),
@@ -278,11 +284,11 @@ OTHERS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: param("plants.trainer", "boosting"),
-        "conf/trainer/boosting.yaml: batch_size, schedule, ..., precision are missing; give them values.",
+        "params.yaml: lines.plants.trainer is 'boosting', which is not made for framework pytorch; use default.",
     ),
     (
         lambda: (only("cultures"), param("cultures.trainer", "default")),
-        "conf/trainer/default.yaml: batch_size, ... are unknown keys with framework catboost; known are class_...",
+        "params.yaml: lines.cultures.trainer is 'default', which is not made for framework catboost; use boosting.",
     ),
     (
         lambda: (only("bags"), param("bags.model", "resnet18")),
@@ -331,7 +337,9 @@ def test_every_model_that_torchvision_lists_may_be_chosen_and_nothing_else_of_it
 
     models = torchvision.models
     public = [name for name in dir(models) if callable(getattr(models, name)) and not name.startswith("_")]
-    takes = {name for name in public if targets.problem("pytorch", "model", f"torchvision.models.{name}") is None}
+    takes = {
+        name for name in public if targets.problem(framework("pytorch"), "model", f"torchvision.models.{name}") is None
+    }
     assert takes == set(models.list_models(module=models))
     assert {"get_model", "ResNet", "resnet18"} & takes == {"resnet18"}
 
@@ -344,9 +352,9 @@ def test_no_argument_of_catboost_can_undo_by_another_name_what_is_given_to_it() 
         if argument not in ("silent", "verbose", "logging_level", "scale_pos_weight"):
             _process_synonyms(known_as)
         [name] = known_as
-        problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1}).get(argument, "")
+        found = targets.argument_problems(framework("catboost"), "model", "catboost.CatBoostClassifier", {argument: 1})
         if name != argument:
-            assert "follows from" in problem or "is fixed" in problem, argument
+            assert found[argument].found.startswith(("follows from", "is fixed")), argument
 
 
 # Given to a fit, they make other curves than the report counts on, or an exception
@@ -358,8 +366,10 @@ od_wait od_type od_pval random_seed random_state loss_function custom_metric aut
 
 @pytest.mark.parametrize("argument", UNDOING.split())
 def test_what_the_training_gives_to_catboost_cannot_be_given_to_it_in_yaml(argument: str) -> None:
-    problem = targets.argument_problems("catboost.CatBoostClassifier", {argument: 1})[argument]
-    assert re.fullmatch(r"follows from \S+; set that instead|is fixed for catboost\.\*; remove it", problem)
+    found = targets.argument_problems(framework("catboost"), "model", "catboost.CatBoostClassifier", {argument: 1})
+    assert re.fullmatch(
+        r"follows from \S+; set that instead\.|is fixed for catboost\.\*; remove it\.", str(found[argument])
+    )
 
 
 def test_raw_data_are_there_or_drawn_as_a_demo_or_brought_by_dvc() -> None:

@@ -16,7 +16,7 @@ from gaia.config.stored import load
 from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
-from gaia.frameworks.loop import Fit
+from gaia.frameworks.protocol import Fit, exporting
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.predictor import open_model
 from gaia.stages.train import rehearse
@@ -54,9 +54,9 @@ def prepared(built: Project, line: str, **sections: dict[str, Any]) -> tuple[Any
 def test_what_cannot_be_trained_says_so_before_the_first_epoch(
     built: Project, tmp_path: Path, sections: dict[str, dict[str, Any]], sentence: str
 ) -> None:
-    module, config, data = prepared(built, "plants", **sections)
+    _, config, data = prepared(built, "plants", **sections)
     with pytest.raises(GaiaError, match=sentence) as said:
-        rehearse(config, module, data, tmp_path)
+        rehearse(config, data, tmp_path)
     assert "\n" not in str(said.value)
     assert not list(tmp_path.iterdir()), "a rehearsal leaves something behind"
 
@@ -73,17 +73,18 @@ def test_what_cannot_ship_says_so_before_the_first_epoch(
     network = keras.Model(photos, keras.layers.Softmax()(scores))
     monkeypatch.setattr(module, "build", lambda *_: network)
     with pytest.raises(GaiaError, match=r"^model: .* trains, but can't be exported to ONNX: it needs Erfc, which ONNX"):
-        rehearse(config, module, data, tmp_path)
+        rehearse(config, data, tmp_path)
 
 
 def test_a_model_that_wants_its_channels_in_another_order_trains_and_ships(built: Project, tmp_path: Path) -> None:
-    module, config, data = prepared(built, "bags", model={"_target_": "keras.applications.VGG16", "weights": None})
-    rehearse(config, module, data, tmp_path)
+    _, config, data = prepared(built, "bags", model={"_target_": "keras.applications.VGG16", "weights": None})
+    rehearse(config, data, tmp_path)
 
 
 @pytest.mark.parametrize("module", ["resnet50", "densenet", "mobilenet_v2", "efficientnet"])  # caffe, torch, tf, none
 def test_photos_are_prepared_as_the_application_asks(module: str) -> None:
-    layers = framework("bags").layers
+    framework("bags")
+    layers = importlib.import_module("gaia.frameworks.keras.layers")
     preprocess = importlib.import_module(f"keras.applications.{module}").preprocess_input
     photos = np.random.default_rng(1).integers(0, 256, (2, 3, 3, 3)).astype(np.float32)
     got = np.asarray(layers.preprocessed(photos, preprocess))
@@ -93,7 +94,7 @@ def test_photos_are_prepared_as_the_application_asks(module: str) -> None:
 def test_mixed_precision_ships_as_float32(built: Project, tmp_path: Path) -> None:
     module, config, data = prepared(built, "bags", trainer={"precision": "bfloat16"})
     fitted = module.rehearse(config, data)
-    file = module.export(fitted, data, tmp_path)
+    file = exporting(config).export(fitted, data, tmp_path)
     exported = open_model(tmp_path, {"model": file, "labels": data.labels, "input": {"features": []}})
     few = data.take(data.rows("validation")[:4])
     assert abs(exported.probabilities(few) - module.answers(fitted, few)).max() < TOLERANCE

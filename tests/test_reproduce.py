@@ -42,7 +42,7 @@ def _key(project: Project) -> str:
 def test_a_version_that_its_code_did_not_make_is_found_out(versioned: Project) -> None:
     versioned.run("git", "checkout", "--quiet", "cultures@v1.1.0")
     versioned.replace(
-        "src/gaia/frameworks/catboost/__init__.py", '"random_seed": config.seed', '"random_seed": config.seed + 1'
+        "src/gaia/frameworks/catboost/fit.py", '"random_seed": config.seed', '"random_seed": config.seed + 1'
     )
     versioned.commit("code that the lock knows nothing of")
     versioned.run("git", "tag", "-a", "-m", "by hand", "cultures@v1.1.1")

@@ -71,14 +71,14 @@ def shown(value: object) -> str:
 
 
 @contextmanager
-def errors_as(sentence: str) -> Iterator[None]:
-    """Raise any exception of the block as GaiaError: the sentence, with the exception's first line in place of {}."""
+def errors_as(found: str, mend: str = "") -> Iterator[None]:
+    """Raise any exception of the block as GaiaError: what was found, with the exception's first line in place of {}."""
     try:
         yield
     except GaiaError:
         raise
     except Exception as error:
-        raise GaiaError(sentence.format(first_line(error))) from None
+        raise GaiaError(found.format(first_line(error)), mend) from None
 
 
 def first_line(error: Exception) -> str:

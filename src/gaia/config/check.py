@@ -1,41 +1,44 @@
-"""A resolved configuration against the schema and the targets' signatures: a sentence for each mistake."""
+"""A resolved configuration against the schema and the targets' signatures: each mistake, once."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
+import hydra
+from omegaconf import OmegaConf
+from pydantic import TypeAdapter, ValidationError
 
-from gaia.config import targets
-from gaia.config.schema import PhotoLine, TableLine, kind_of
-from gaia.config.sentences import sentences
+from gaia.config import sentences, targets
+from gaia.config.framework import Framework
+from gaia.config.schema import PhotoLine, TableLine, schema_of
 from gaia.config.sources import Sources
 from gaia.config.yaml import Keys, leaves
-from gaia.errors import GaiaError, nearest, shown
+from gaia.errors import GaiaError, Problem, nearest, shown
 
 
-def check(sources: Sources, framework: str, content: dict[str, Any]) -> PhotoLine | TableLine:
-    """The line that `content` describes. Raises GaiaError with a sentence a mistake."""
-    schema = kind_of(framework)
+def check(sources: Sources, spec: Framework, content: dict[str, Any]) -> PhotoLine | TableLine:
+    """The line that `content` describes. Raises GaiaError with each mistake."""
     problems, settled = [], set()  # settled: keys and sections of which no more needs saying
     for keys in _unset(content) | _unset(sources.entry):
-        problems.append(f"{sources.place(*keys)} is not set (it stands as ???); give it a value.")
+        problems.append(Problem(f"{sources.place(*keys)} is not set (it stands as ???)", "give it a value"))
         settled.add(keys)
-    for group in targets.ALLOWED[framework]:
-        if wrong := _target_problem(sources, framework, group, content.get(group)):
+    for group in spec.allowed:
+        if wrong := _target_problem(sources, spec, group, content.get(group)):
             problems.append(wrong)
             settled.add((group,))
     errors: list[Any] = []
     try:
-        line = schema.model_validate(content)
+        line = schema_of(spec.name).model_validate(content)
     except ValidationError as error:
         errors = error.errors()
-    problems += _sentences(sources, framework, errors, settled)
-    for group in targets.ALLOWED[framework]:
+    problems += _schema_problems(sources, spec, errors, settled)
+    for group in spec.allowed:
         if (group,) not in settled:
-            problems += _argument_problems(sources, group, content.get(group), settled | {e["loc"] for e in errors})
+            problems += _argument_problems(
+                sources, spec, group, content.get(group), settled | {e["loc"] for e in errors}
+            )
     if problems:
-        raise GaiaError("\n".join(problems))
+        raise GaiaError.several(problems)
     if line.data.classes and line.evaluation.positive not in (None, *line.data.classes):
         raise GaiaError(
             f"{sources.place('evaluation', 'positive')} is '{line.evaluation.positive}'",
@@ -49,30 +52,57 @@ def _unset(content: Any) -> dict[Keys, None]:
     return {keys: None for keys, value in leaves(content) if value == "???"}
 
 
-def _target_problem(sources: Sources, framework: str, group: str, section: Any) -> str | None:
+def _target_problem(sources: Sources, spec: Framework, group: str, section: Any) -> Problem | None:
     target = section.get("_target_") if isinstance(section, dict) else None
     if not isinstance(target, str) or target == "???":
         return None
-    wrong = targets.problem(framework, group, target)
-    return f"{sources.place(group, '_target_')} is {shown(target)}, which {wrong}." if wrong else None
+    wrong = targets.problem(spec, group, target)
+    if wrong is None:
+        return None
+    return Problem(f"{sources.place(group, '_target_')} is {shown(target)}, which {wrong.found}", wrong.mend)
 
 
-def _argument_problems(sources: Sources, group: str, section: Any, settled: set[Keys]) -> list[str]:
+def _argument_problems(
+    sources: Sources, spec: Framework, group: str, section: Any, settled: set[Keys]
+) -> list[Problem]:
     if not isinstance(section, dict) or not isinstance(section.get("_target_"), str):
         return []
     given = {key: value for key, value in section.items() if key != "_target_"}
-    problems = targets.argument_problems(section["_target_"], given)
-    return [f"{sources.place(group, key)} {p}." for key, p in problems.items() if (group, key) not in settled]
-
-
-def _sentences(sources: Sources, framework: str, errors: list[Any], settled: set[Keys]) -> list[str]:
-    """Data of the wrong kind are one mistake, of which no more needs saying either."""
-    kinds = [e for e in errors if e["loc"] == ("data", "kind") and e["type"] == "literal_error"]
-    wrong_kind = [
-        f"{sources.place('data')} is of kind {shown(e['input'])} (see {sources.place('data', 'kind')}); "
-        f"framework {framework} takes data of kind {e['ctx']['expected']}."
-        for e in kinds
+    problems = targets.argument_problems(spec, group, section["_target_"], given)
+    return [
+        Problem(f"{sources.place(group, key)} {wrong.found}", wrong.mend)
+        for key, wrong in problems.items()
+        if (group, key) not in settled
     ]
-    told = settled | {("data",)} if kinds else settled
+
+
+def _schema_problems(sources: Sources, spec: Framework, errors: list[Any], settled: set[Keys]) -> list[Problem]:
+    """Data of the wrong kind are one mistake, of which no more needs saying either; so is an option that was made for
+    other frameworks."""
+    problems, told = [], set(settled)
+    for e in errors:
+        if e["loc"] == ("data", "kind") and e["type"] == "literal_error":
+            found = f"{sources.place('data')} is of kind {shown(e['input'])} (see {sources.place('data', 'kind')})"
+            takes = f"framework {spec.name} takes data of kind {e['ctx']['expected']}"
+            problems.append(Problem(found, takes))
+            told.add(("data",))
+    for group, option in sources.choices.items():
+        strange = [e for e in errors if e["loc"][:-1] == (group,) and e["type"] in ("missing", "extra_forbidden")]
+        if len(strange) > 1 and (group,) not in told and (other := _fitting(sources, spec, group)):
+            found = f"{sources.place(group)} is '{option}', which is not made for framework {spec.name}"
+            problems.append(Problem(found, f"use {other}"))
+            told.add((group,))
     errors = [e for e in errors if not any(e["loc"][:n] in told for n in range(1, len(e["loc"]) + 1))]
-    return wrong_kind + sentences(errors, kind_of(framework), sources.find, f" with framework {framework}")
+    return problems + sentences.problems(errors, schema_of(spec.name), sources.find, f" with framework {spec.name}")
+
+
+def _fitting(sources: Sources, spec: Framework, group: str) -> str | None:
+    """The option that the line would have if it chose none in the group, provided that it fits."""
+    config = hydra.compose("config", overrides=sources.overrides(group), return_hydra_config=True)
+    option: str | None = config.hydra.runtime.choices.get(group)
+    section: Any = schema_of(spec.name).model_fields[group].annotation
+    try:
+        TypeAdapter(section).validate_python(OmegaConf.to_container(config[group]))
+    except ValidationError:
+        return None
+    return option

@@ -8,15 +8,15 @@ from typing import Any
 
 from gaia import paths
 from gaia.config.schema import PhotoLine, TableLine
-from gaia.errors import nearest, shown
+from gaia.errors import Problem, nearest, shown
 
 
-def problems(root: Path, line: str, config: PhotoLine | TableLine, demo: Any) -> list[str]:
-    """What there is instead of the raw data that a line names, or of its positive class: a sentence each."""
+def problems(root: Path, line: str, config: PhotoLine | TableLine, demo: Any) -> list[Problem]:
+    """What there is instead of the raw data that a line names, or of its positive class."""
     return _place_problems(root, line, config.raw, demo) or _positive_problems(root, line, config)
 
 
-def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[str]:
+def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[Problem]:
     """What there is instead of a line's raw data; nothing if they are there, or DVC knows how they come: DVC itself
     would stop at a path that doesn't exist."""
     folder, made = paths.raw(""), demo if isinstance(demo, dict) else {}
@@ -27,12 +27,12 @@ def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[str]:
                 return []
             holds = f"{', '.join(known[:20]) or 'nothing'}{', ...' if len(known) > 20 else ''}"
             place = f"params.yaml: lines.{line}.raw is {shown(raw)}"
-            return [f"{place}; {folder} holds {holds}{nearest(part, known)}."]
+            return [Problem(place, f"{folder} holds {holds}{nearest(part, known)}")]
         folder, made = folder / part, {}
     return []
 
 
-def _positive_problems(root: Path, line: str, config: PhotoLine | TableLine) -> list[str]:
+def _positive_problems(root: Path, line: str, config: PhotoLine | TableLine) -> list[Problem]:
     """Where the folders are the classes, whether the positive one is there: `dvc repro` would find out last of all."""
     folder, positive = root / paths.raw(config.raw), config.evaluation.positive
     if positive is None or config.data.classes or not isinstance(config, PhotoLine) or not folder.is_dir():
@@ -40,5 +40,6 @@ def _positive_problems(root: Path, line: str, config: PhotoLine | TableLine) -> 
     known = sorted(unicodedata.normalize("NFC", f.name) for f in folder.glob("[!.]*") if f.is_dir())
     if positive in known or not known:
         return []
-    place, suggestion = f"params.yaml: lines.{line}.evaluation.positive", nearest(positive, known)
-    return [f"{place} is {shown(positive)}; the classes in {paths.raw(config.raw)} are {', '.join(known)}{suggestion}."]
+    found = f"params.yaml: lines.{line}.evaluation.positive is {shown(positive)}"
+    classes = f"the classes in {paths.raw(config.raw)} are {', '.join(known)}{nearest(positive, known)}"
+    return [Problem(found, classes)]

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
+from gaia.config.framework import framework
 from gaia.errors import shown
+
+
+class Unfit(ValueError):
+    """What a value says or does that it may not, to be read after its key; and what would do."""
+
+    def __init__(self, found: str, mend: str) -> None:
+        super().__init__(f"{found}; {mend}")
+        self.found, self.mend = found, mend
 
 
 def _differ(classes: list[str]) -> list[str]:
     if twice := _twice(classes):
-        raise ValueError(f"names '{twice}' twice; each class needs a name of its own")
+        raise Unfit(f"names '{twice}' twice", "each class needs a name of its own")
     return classes
 
 
@@ -24,7 +34,7 @@ def _twice(words: Iterable[str]) -> str | None:
 
 def _separates(separator: str) -> str:
     if separator != "\t" and (len(separator) != 1 or not separator.isprintable() or separator in '" '):
-        raise ValueError(f"is {shown(separator)}; it should be one character, but no quote, space or line break")
+        raise Unfit(f"is {shown(separator)}", "it should be one character, but no quote, space or line break")
     return separator
 
 
@@ -34,7 +44,7 @@ def _encodes(encoding: str) -> str:
     except (LookupError, ValueError):
         text = False
     if not text:
-        raise ValueError(f"is {shown(encoding)}; it should be an encoding of text that Python knows, such as utf-8")
+        raise Unfit(f"is {shown(encoding)}", "it should be an encoding of text that Python knows, such as utf-8")
     return encoding
 
 
@@ -100,11 +110,11 @@ class Table(Data):
     @model_validator(mode="after")
     def _has_features(self) -> Table:
         if not self.categories and not self.numbers:
-            raise ValueError("names no feature; give at least one column in categories or in numbers")
+            raise Unfit("names no feature", "give at least one column in categories or in numbers")
         if both := _twice([*self.categories, *self.numbers]):
-            raise ValueError(f"has '{both}' both in categories and in numbers; keep one")
+            raise Unfit(f"has '{both}' both in categories and in numbers", "keep one")
         if column := _twice([self.label, *self.categories.values(), *self.numbers.values()]):
-            raise ValueError(f"uses the column '{column}' twice; a column is one feature, or the label")
+            raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
         return self
 
 
@@ -168,10 +178,10 @@ class Line(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     evaluation: Evaluation
     gates: Gates
+    framework: str
 
 
 class PhotoLine(Line):
-    framework: Literal["pytorch", "keras"]
     data: Photos
     model: NeuralModel
     optimizer: Optimizer
@@ -180,21 +190,29 @@ class PhotoLine(Line):
 
 
 class TableLine(Line):
-    framework: Literal["catboost"]
     data: Table
     model: Model
-    optimizer: None
+    optimizer: Optimizer | None
     augmentation: None
-    trainer: Trainer
+    trainer: Trainer | None  # None: the fit is one step
 
 
 PLAIN_KEYS = ("raw", "question", "seed")  # the others are groups: a folder of conf/, one option of which is chosen
 GROUPS = tuple(key for key in PhotoLine.model_fields if key not in PLAIN_KEYS)
 
 
-def kind_of(framework: str) -> type[PhotoLine] | type[TableLine]:
-    """The schema of a line with this framework."""
-    return TableLine if framework == "catboost" else PhotoLine
+@cache
+def schema_of(name: str) -> type[PhotoLine] | type[TableLine]:
+    """The schema of a line with the framework of this name: each section that it uses is there, each other is None.
+
+    Raises GaiaError if there is no such framework.
+    """
+    spec = framework(name)
+    line = PhotoLine if spec.kind == "photos" else TableLine
+    used: dict[str, Any] = {"optimizer": Optimizer, "trainer": Trainer} if line is TableLine else {}
+    exact = used | dict.fromkeys(spec.unused, type(None)) | {"framework": Literal[name]}
+    fields: dict[str, Any] = {key: (kind, ...) for key, kind in exact.items()}
+    return create_model(line.__name__, __base__=line, **fields)
 
 
 def type_of(schema: Any, key: str) -> Any:

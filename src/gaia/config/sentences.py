@@ -1,4 +1,4 @@
-"""pydantic's errors as sentences: what was found, where, what would do."""
+"""pydantic's errors as ours: what was found, where, what would do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from gaia.config.schema import takes_null, type_of
 from gaia.config.yaml import Keys
-from gaia.errors import nearest, shown
+from gaia.errors import Problem, nearest, shown
 
 # pydantic's error type -> what would do instead; names in braces are of its context
 WOULD_DO = {
@@ -30,17 +30,17 @@ WOULD_DO = {
 }
 
 
-def sentences(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str]], where: str = "") -> list[str]:
-    """pydantic's errors as sentences of ours; `find` gives the file and the name there of what the keys lead to. A
+def problems(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str]], where: str = "") -> list[Problem]:
+    """pydantic's errors as problems of ours; `find` gives the file and the name there of what the keys lead to. A
     section that has, or lacks, several keys is one mistake: an option made for another framework, say."""
-    told: list[str] = []
+    told: list[Problem] = []
     together: dict[tuple[str, Keys, str], list[Any]] = {}
     for e in errors:
         if e["type"] in ("missing", "extra_forbidden"):
             file, _ = find(*e["loc"])
             together.setdefault((e["type"], e["loc"][:-1], file), []).append(e["loc"])
         else:
-            told.append(_sentence(": ".join(find(*e["loc"])), e, _or_null(schema, e["loc"])))
+            told.append(_problem(": ".join(find(*e["loc"])), e, _or_null(schema, e["loc"])))
     for (kind, above, file), locations in together.items():
         if kind == "missing":  # a key that was only misspelled isn't missing as well
             unknown = [loc[-1] for (k, a, _), locs in together.items() if k != kind and a == above for loc in locs]
@@ -51,12 +51,12 @@ def sentences(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str
         many = len(keys) > 1
         if kind == "missing":
             verb, them = ("are", "them values") if many else ("is", "it a value")
-            told.append(f"{file}: {', '.join(keys)} {verb} missing; give {them}.")
+            told.append(Problem(f"{file}: {', '.join(keys)} {verb} missing", f"give {them}"))
         else:
             known = sorted(_at(schema, above).model_fields)
             does = f"are unknown keys{where}" if many else "is an unknown key"
             suggestion = "" if many else nearest(locations[0][-1], known)
-            told.append(f"{file}: {', '.join(keys)} {does}; known are {', '.join(known)}{suggestion}.")
+            told.append(Problem(f"{file}: {', '.join(keys)} {does}", f"known are {', '.join(known)}{suggestion}"))
     return told
 
 
@@ -69,15 +69,16 @@ def _or_null(schema: Any, keys: Keys) -> str:
     return " or null" if takes_null(_at(schema, keys[:-1]), str(keys[-1])) else ""
 
 
-def _sentence(place: str, error: Any, or_null: str) -> str:
+def _problem(place: str, error: Any, or_null: str) -> Problem:
     found = error["input"]
     context = {k: f"{v:.10g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
     if error["type"] == "value_error":
-        return f"{place} {context['error']}."
+        unfit = error["ctx"]["error"]
+        return Problem(f"{place} {unfit.found}", unfit.mend)
     would = WOULD_DO[error["type"]].format(**context) if error["type"] in WOULD_DO else error["msg"].lower()
     if error["type"] == "string_type" and isinstance(found, int | float):
         would += ", in quotes"
     if error["type"] in ("int_type", "float_type") and isinstance(found, str) and found.strip(" +-").isdigit():
         would += ", without quotes"
     suggestion = nearest(found, context["expected"].split("'")[1::2]) if error["type"] == "literal_error" else ""
-    return f"{place} is {shown(found)}; it should be {would}{or_null}{suggestion}."
+    return Problem(f"{place} is {shown(found)}", f"it should be {would}{or_null}{suggestion}")

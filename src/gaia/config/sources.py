@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -17,19 +16,29 @@ from gaia.config.yaml import Keys
 
 @dataclass(frozen=True)
 class Sources:
-    """A line's entry in params.yaml, and what Hydra was asked for; to be used while Hydra is initialized."""
+    """The files of conf/, a line's entry in params.yaml, and what Hydra was asked for; to be used while Hydra is
+    initialized."""
 
-    root: Path
+    conf: dict[str, dict[str, Any]]
     line: str
-    entry: dict[str, Any]
-    overrides: list[str]
+    choices: dict[str, str]
+    values: dict[str, Any]
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Both as they stand in params.yaml, but for `use`."""
+        return {**self.choices, **self.values}
+
+    def overrides(self, *without: str) -> list[str]:
+        """The choices, but for some groups', as Hydra is told of them."""
+        return [f"{group}='{option}'" for group, option in self.choices.items() if group not in without]
 
     @cached_property
     def files(self) -> list[tuple[str, str]]:
         """The files of conf/ that Hydra merged, without their ending, and the dotted key that each is merged into:
         the last word first."""
         loader = GlobalHydra.instance().config_loader()
-        merged = loader.compute_defaults_list("config", self.overrides, RunMode.RUN).defaults
+        merged = loader.compute_defaults_list("config", self.overrides(), RunMode.RUN).defaults
         files = [(part.config_path or "", part.package or "") for part in reversed(merged)]
         return [(name, package) for name, package in files if not name.startswith("hydra/")]
 
@@ -43,7 +52,7 @@ class Sources:
             for name, package in self.files:
                 above = tuple(package.split(".")) if package else ()
                 file, below = str(paths.CONF / f"{name}.yaml"), keys[len(above) :]
-                if keys[: len(above)] == above and _holds(yaml.read(self.root / file), keys[len(above) : end]):
+                if keys[: len(above)] == above and _holds(self.conf[file], keys[len(above) : end]):
                     return file, yaml.dotted(below or keys)
         return in_params
 

@@ -13,125 +13,89 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gaia.errors import nearest, shown
+from gaia.config.framework import Framework
+from gaia.errors import Problem, nearest, shown
 
 Found = ast.ClassDef | ast.FunctionDef
-
-# framework -> group of conf/ -> what its `_target_` may be
-ALLOWED = {
-    "pytorch": {"model": "torchvision.models.*", "optimizer": "torch.optim.*"},
-    "keras": {"model": "keras.applications.*", "optimizer": "keras.optimizers.*"},
-    "catboost": {"model": "catboost.CatBoostClassifier"},
-}
-
-# A key -> the arguments that it decides, by all their names: CatBoost refuses two names of one. None: the curves and
-# the choice of the best tree count on each tree's loss and accuracy, and where a run is watched and resumed is set.
-OF_CATBOOST: dict[str | None, str] = {
-    "trainer.max_epochs": "iterations n_estimators num_boost_round num_trees",
-    "trainer.patience": "early_stopping_rounds od_wait od_type od_pval",
-    "trainer.class_weights": "auto_class_weights",
-    "trainer.device": "task_type",
-    "seed": "random_seed random_state",
-    "data.classes": "loss_function objective class_names classes_count target_border",
-    "data.categories": "cat_features",
-    "model.learning_rate": "eta",
-    "model.depth": "max_depth",
-    "model.l2_leaf_reg": "reg_lambda",
-    "model.border_count": "max_bin",
-    "model.rsm": "colsample_bylevel",
-    "model.max_leaves": "num_leaves",
-    "model.min_data_in_leaf": "min_child_samples",
-    None: "custom_metric custom_loss eval_metric metric_period eval_fraction use_best_model best_model_min_trees "
-    "text_features embedding_features thread_count train_dir allow_writing_files output_borders save_snapshot "
-    "snapshot_file snapshot_interval callback name verbose verbose_eval silent logging_level",
-}
-
-# Arguments that src/gaia/frameworks gives itself -> the key that decides them, if one does
-GIVEN: dict[str, dict[str, str | None]] = {
-    "torchvision.models": {"num_classes": "data.classes", "progress": None},
-    "torch.optim": {"params": None},
-    "keras.applications": {"classes": "data.classes", "input_shape": "data.image_size", "input_tensor": None}
-    | dict.fromkeys(("include_top", "pooling", "classifier_activation")),
-    "keras.optimizers": {"learning_rate": "optimizer.lr", "name": None},
-    "catboost": {argument: key for key, arguments in OF_CATBOOST.items() for argument in arguments.split()},
-}
-
-# What would be refused, or diverge, only in training: an argument of conf/ -> the least and the most that it may be.
-# The least is whole where the argument is.
-RANGES: dict[str, tuple[int | float, float]] = {
-    "depth": (1, 16),
-    "learning_rate": (1e-6, 1),
-    "l2_leaf_reg": (0.0, math.inf),
-    "border_count": (1, 65535),
-    "weight_decay": (0.0, math.inf),
-    "momentum": (0.0, 1),
-}
 
 REQUIRED = object()  # stands for the default of an argument that has none
 
 
-def problem(framework: str, group: str, target: str) -> str | None:
-    """Why `target` may not be used as a framework's model or optimizer, or None if it may."""
-    allowed = ALLOWED[framework][group]
+def problem(spec: Framework, group: str, target: str) -> Problem | None:
+    """Why `target` may not be used as a framework's model or optimizer, and what may; None if it may.
+
+    What was found goes on after "..., which".
+    """
+    allowed = spec.allowed[group]
     module, _, name = target.rpartition(".")
     package = allowed.rpartition(".")[0]
     found = _definition(module, name) if module == package and not name.startswith("_") else None
-    if found and fnmatchcase(target, allowed) and _is_a(group, *found):
+    fits = found is not None and fnmatchcase(target, allowed)
+    if found and fits and _is_a(spec, group, target, found):
         return None
     names = {n for n in _public_names(package) if fnmatchcase(f"{package}.{n}", allowed)}
-    names = {n for n in names if (known := _definition(package, n)) and _is_a(group, *known)}
+    names = {n for n in names if (known := _definition(package, n)) and _is_a(spec, group, f"{package}.{n}", known)}
     if module == package and not found:
-        return f"doesn't exist in {package}{nearest(name, names)}"
-    if found and fnmatchcase(target, allowed):
-        return f"is no {group}; framework {framework} takes those of {package}{nearest(name, names)}"
+        return Problem(f"doesn't exist in {package}", f"name one that does{nearest(name, names)}")
+    if fits:
+        takes = f"framework {spec.name} takes those of {package}{nearest(name, names)}"
+        return Problem(f"is no {group} of its own", takes)
     same = [f"{package}.{n}" for n in names if n.lower() == name.lower()]
     suggestion = f" (did you mean '{same[0]}'?)" if same else ""
-    return f"is outside the allow-list; framework {framework} takes {allowed}{suggestion}"
+    return Problem("is outside the allow-list", f"framework {spec.name} takes {allowed}{suggestion}")
 
 
-def _is_a(group: str, module: str, found: Found) -> bool:
-    """Whether it is a model or optimizer: beside those stand helpers. torchvision marks the functions that make one."""
+def _is_a(spec: Framework, group: str, target: str, definition: tuple[str, Found]) -> bool:
+    """Whether it is a model or optimizer: beside those stand helpers, and what others are derived from."""
+    _, found = definition
+    if target in spec.refused:
+        return False
     if group == "optimizer":
         return isinstance(found, ast.ClassDef)
-    return not module.startswith("torchvision.") or any(
-        isinstance(n, ast.Name) and n.id == "register_model" for mark in found.decorator_list for n in ast.walk(mark)
-    )
+    mark = spec.marks.get(group)
+    marks = [n.id for decorator in found.decorator_list for n in ast.walk(decorator) if isinstance(n, ast.Name)]
+    return mark is None or mark in marks
 
 
-def argument_problems(target: str, given: dict[str, Any]) -> dict[str, str]:
-    """The arguments that can't be given to the target, and why.
+def argument_problems(spec: Framework, group: str, target: str, given: dict[str, Any]) -> dict[str, Problem]:
+    """The arguments that can't be given to a group's target, and why.
 
-    A default that is a number or true/false tells the type; other types, and ranges that `RANGES` doesn't hold, are the
-    target's own business.
+    A default that is a number or true/false tells the type; other types, and ranges that the framework doesn't promise,
+    are the target's own business.
     """
     module = target.rpartition(".")[0]
-    taken: Any = arguments(target)
-    by_us = GIVEN[module]
-    if taken and module == "keras.optimizers" and "learning_rate" in taken:
-        taken = {**taken, "lr": taken["learning_rate"]}  # one name with every framework
-    problems: dict[str, str] = {}
+    taken = arguments(target)
+    by_us = spec.given.get(module, {})
+    if taken is not None:  # where `learning_rate` follows from optimizer.lr, `lr` is its name in conf/optimizer/
+        named = {key: decided.removeprefix(f"{group}.") for key, decided in by_us.items() if decided and key in taken}
+        taken = {name: taken[key] for key, name in named.items() if "." not in name} | taken
+    problems: dict[str, Problem] = {}
     for key, value in given.items():
         if key in by_us:
             decided = by_us[key]
             problems[key] = (
-                f"follows from {decided}; set that instead" if decided else f"is fixed for {module}.*; remove it"
+                Problem(f"follows from {decided}", "set that instead")
+                if decided
+                else Problem(f"is fixed for {module}.*", "remove it")
             )
         elif taken is not None and key not in taken:
             known = sorted(taken.keys() - by_us.keys())
             more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-            problems[key] = f"is no argument of {target}; it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
-        elif should := _out_of_range(key, value) or (taken and _other_type(value, taken[key])):
-            problems[key] = f"is {shown(value)}; it should be {should}"
+            problems[key] = Problem(
+                f"is no argument of {target}", f"it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
+            )
+        elif should := _out_of_range(spec, key, value) or (taken and _other_type(value, taken[key])):
+            problems[key] = Problem(f"is {shown(value)}", f"it should be {should}")
     for key, default in (taken or {}).items():
         if default is REQUIRED and key not in given and key not in by_us:
-            problems[key] = f"is missing; {target} needs it"
+            problems[key] = Problem("is missing", f"{target} needs it")
     return problems
 
 
-def _out_of_range(key: str, value: Any) -> str | None:
-    if key not in RANGES or value is None:
+def _out_of_range(spec: Framework, key: str, value: Any) -> str | None:
+    if key not in spec.ranges or value is None:
         return None
-    least, most = RANGES[key]
+    least, most = spec.ranges[key]
     whole = isinstance(least, int)
     right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if right and least <= value <= most:

@@ -7,14 +7,15 @@ import io
 import math
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml import YAML, MappingNode, Node
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, Problem
 
 Keys = tuple[str | int, ...]
 
@@ -26,7 +27,34 @@ IN_PLAIN_WORDS = {
     "could not determine a constructor": "tags (!...) are not allowed",
     "but found another document": "a second document begins here; keep one",
 }
+MOST_VALUES = 10_000  # in a file; ours hold a hundred
 KINDS = {"bytes": "binary data", "set": "a set", "tuple": "a list"}
+
+
+class _TooManyError(YAMLError):
+    pass
+
+
+class _Bounded(SafeConstructor):
+    """Makes nothing of a document whose aliases stand for more than anybody would write: each of ten lines may name
+    the line before it ten times."""
+
+    def construct_document(self, node: Node) -> Any:
+        if _written_out(node, {}) > MOST_VALUES:
+            raise _TooManyError
+        return super().construct_document(node)
+
+
+def _written_out(node: Node, counted: dict[int, int | None]) -> int:
+    """How many values a node holds, each alias counted as what it stands for. RecursionError if it contains itself."""
+    if id(node) not in counted:
+        counted[id(node)] = None
+        parts = chain.from_iterable(node.value) if isinstance(node, MappingNode) else node.value
+        counted[id(node)] = 1 + sum(_written_out(part, counted) for part in parts if isinstance(part, Node))
+    count = counted[id(node)]
+    if count is None:
+        raise RecursionError
+    return count
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -36,8 +64,10 @@ def read(path: Path) -> dict[str, Any]:
     Raises GaiaError if the file is missing, isn't YAML, repeats a key, or holds anything else.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        problems = [] if content is None else [f"{path}: {problem}" for problem in _not_plain(content)]
+        parser = YAML(typ="safe", pure=True)
+        parser.Constructor = _Bounded
+        content = parser.load(path.read_text(encoding="utf-8"))
+        problems = [] if content is None else [Problem(f"{path}: {found}", mend) for found, mend in _not_plain(content)]
     except FileNotFoundError:
         raise GaiaError(f"{path} is missing.") from None
     except OSError as error:
@@ -53,12 +83,15 @@ def read(path: Path) -> dict[str, Any]:
         raise GaiaError(f"{path}{_cause(error)}.") from None
     except UnicodeDecodeError:
         raise GaiaError(f"{path} is not UTF-8 text", "save it as UTF-8") from None
+    except _TooManyError:
+        too_many = f"{path} stands for more than {MOST_VALUES:,} values, each alias (*name) written out"
+        raise GaiaError(too_many, "use fewer") from None
     except (YAMLError, ValueError) as error:
         raise GaiaError(f"{path}: not valid YAML, {' '.join(str(error).split())}.") from None
     except RecursionError:
         raise GaiaError(f"{path}: a value is nested too deeply, or contains itself.") from None
     if problems:
-        raise GaiaError("\n".join(problems))
+        raise GaiaError.several(problems)
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -74,6 +107,15 @@ def leaves(content: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
             yield from leaves(value, (*keys, key))
     else:
         yield keys, content
+
+
+def values(content: dict[str, Any], keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """The keys that lead to each value that holds no further keys, and the value: a list is one."""
+    for key, value in content.items():
+        if value and isinstance(value, dict):
+            yield from values(value, (*keys, key))
+        else:
+            yield (*keys, key), value
 
 
 def dotted(keys: Keys) -> str:
@@ -113,22 +155,24 @@ def _cause(error: MarkedYAMLError) -> str:
     return f"{where}: not valid YAML, {cause}"
 
 
-def _not_plain(content: Any, keys: Keys = ()) -> Iterator[str]:
-    """A sentence for each key and value that neither DVC nor Hydra nor JSON could carry."""
+def _not_plain(content: Any, keys: Keys = ()) -> Iterator[Problem]:
+    """Each key and value that neither DVC nor Hydra nor JSON could carry."""
     inside = f" inside {dotted(keys)}" if keys else ""
     if isinstance(content, dict):
         for key, value in content.items():
             if not isinstance(key, str):
-                yield f"the key {'null' if key is None else key}{inside} is not text; put it in quotes, or use a word."
+                found = f"the key {'null' if key is None else key}{inside} is not text"
+                yield Problem(found, "put it in quotes, or use a word")
             elif not key or not key.isprintable():
-                yield f"the key {key!r}{inside} is empty or not printable; use a word."
+                yield Problem(f"the key {key!r}{inside} is empty or not printable", "use a word")
             else:
                 yield from _not_plain(value, (*keys, key))
     elif isinstance(content, list):
         for i, value in enumerate(content):
             yield from _not_plain(value, (*keys, i))
     elif isinstance(content, float) and not math.isfinite(content):
-        yield f"{dotted(keys)} is {content}; it should be a finite number."
+        yield Problem(f"{dotted(keys)} is {content}", "it should be a finite number")
     elif not isinstance(content, str | int | float | None):
         kind = KINDS.get(type(content).__name__, "a date")
-        yield f"{dotted(keys)} is {kind}; it should be text (in quotes), a number, true, false, null or a list."
+        should = "it should be text (in quotes), a number, true, false, null or a list"
+        yield Problem(f"{dotted(keys)} is {kind}", should)

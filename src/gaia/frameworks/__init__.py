@@ -1,1 +1,1 @@
-"""PyTorch, Keras, CatBoost: each module offers `fit` and `export` with the same meaning."""
+"""What trains: a folder for each framework, all as protocol.py asks; and what networks share."""

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,11 +19,9 @@ from numpy.typing import NDArray
 from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
 from gaia.console import console
 from gaia.data.dataset import Dataset
-from gaia.errors import GaiaError, first_line
+from gaia.errors import GaiaError, errors_as, first_line
 from gaia.frameworks.augmentation import augment
-
-History = list[dict[str, float]]  # a row an epoch: epoch (from 1), learning_rate, train_loss, validation_loss, ...
-Show = Callable[[float, dict[str, float] | None], None]  # epochs done (with fractions), the finished epoch's row
+from gaia.frameworks.protocol import History
 
 State = TypeVar("State")  # what a framework keeps of a finished epoch
 
@@ -33,14 +32,6 @@ class Batch(NamedTuple):
     photos: NDArray[np.uint8]
     truth: NDArray[np.int64]
     weights: NDArray[np.float32]
-
-
-class Fit(NamedTuple):
-    """A finished training: the network with the kept epoch's weights, and how it came about."""
-
-    network: Any
-    history: History
-    kept_epoch: int
 
 
 def best_epoch(history: History) -> int:
@@ -168,12 +159,17 @@ def _ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
         thread.join()
 
 
-def unbuilt(target: str, size: int) -> str:
-    """The sentence about a model that can't even be built; {} stands for what it says itself."""
-    return (
-        f"model: {target} can't be built for photos of {size} px: {{}}; choose another model, other arguments, or "
-        f"another data.image_size."
+def unbuilt(target: str, size: int, error: Exception) -> GaiaError:
+    """The error of a model that can't even be built, for the reason that it gives itself."""
+    return GaiaError(
+        f"model: {target} can't be built for photos of {size} px: {first_line(error)}",
+        "choose another model, other arguments, or another data.image_size",
     )
+
+
+def stepping(target: str) -> AbstractContextManager[None]:
+    """Around an optimizer's first step: any exception becomes a GaiaError that names it."""
+    return errors_as(f"optimizer: {target} can't take a step: {{}}", "choose another optimizer")
 
 
 def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:

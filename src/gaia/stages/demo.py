@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from gaia import paths
 from gaia.config import yaml
 from gaia.config.schema import Share, Strict
-from gaia.config.sentences import sentences
+from gaia.config.sentences import problems
 from gaia.demo import write_photos, write_table
 from gaia.errors import GaiaError, nearest, shown
 from gaia.stages.process import run
@@ -64,8 +64,8 @@ def _described(name: str) -> DemoTable:
     try:
         return KINDS[kind].model_validate(described)
     except ValidationError as error:
-        told = sentences(error.errors(), KINDS[kind], lambda *keys: ("params.yaml", yaml.dotted(("demo", name, *keys))))
-        raise GaiaError("\n".join(told)) from None
+        find = lambda *keys: ("params.yaml", yaml.dotted(("demo", name, *keys)))  # noqa: E731
+        raise GaiaError.several(problems(error.errors(), KINDS[kind], find)) from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Train a line: `python -m gaia.stages.train plants`"""
 
 import hashlib
-import importlib
 import inspect
 import shutil
 import sys
@@ -15,6 +14,7 @@ import pandas as pd
 
 from gaia import paths
 from gaia.config import yaml
+from gaia.config.framework import framework
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump, load
 from gaia.console import bar
@@ -23,7 +23,7 @@ from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as
 from gaia.evaluation.timings import timed
 from gaia.frameworks import augmentation, loop
-from gaia.frameworks.loop import Fit
+from gaia.frameworks.protocol import Fit, exporting, fitting
 from gaia.runtime import artifact
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.predictor import Predictor, open_model
@@ -39,19 +39,18 @@ def train(line: str) -> None:
     """
     config = load(line)
     data = dataset.load(paths.prepared(line))
-    framework = importlib.import_module(f"gaia.frameworks.{config.framework}")
     checkpoints = paths.checkpoints(line)
-    state = checkpoints / _fingerprint(config, framework, line)
+    state = checkpoints / _fingerprint(config, fitting(config), line)
     for other in checkpoints.glob("*"):
         if other != state:
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
-    epochs = config.trainer.max_epochs
+    unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
     try:
-        with timed(line, "train"), bar(f"{line}: training", epochs, framework.UNIT) as update:
+        with timed(line, "train"), bar(f"{line}: training", epochs, unit) as update:
             if isinstance(config, PhotoLine) and not state.exists():
-                rehearse(config, framework, data, checkpoints)
-            fitted = framework.fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-            _write(line, config, framework, data, fitted)
+                rehearse(config, data, checkpoints)
+            fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+            _write(line, config, data, fitted)
         shutil.rmtree(state, ignore_errors=True)
     finally:
         for folder in (checkpoints, checkpoints.parent):
@@ -59,12 +58,12 @@ def train(line: str) -> None:
                 folder.rmdir()  # if nothing is left to resume
 
 
-def _write(line: str, config: PhotoLine | TableLine, framework: Any, data: Dataset, fitted: Fit) -> None:
+def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit) -> None:
     out = paths.training(line)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    file = framework.export(fitted, data, out)
-    _compare(framework, fitted, data, out, file)
+    file = exporting(config).export(fitted, data, out)
+    _compare(config, fitted, data, out, file)
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
     facts = {
@@ -76,12 +75,12 @@ def _write(line: str, config: PhotoLine | TableLine, framework: Any, data: Datas
         **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
         "model": file,
         "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
-        "packages": {name: version(name) for name in framework.PACKAGES},
+        "packages": {name: version(name) for name in framework(config.framework).packages},
     }
     artifact.write_json(out / "training.json", facts)
 
 
-def rehearse(config: PhotoLine, framework: Any, data: Dataset, folder: Path) -> None:
+def rehearse(config: PhotoLine, data: Dataset, folder: Path) -> None:
     """Raise GaiaError if the untrained network can't take a step or can't ship: in seconds, not after hours.
 
     Their answers aren't compared: an untrained network's may be of any size.
@@ -92,22 +91,23 @@ def rehearse(config: PhotoLine, framework: Any, data: Dataset, folder: Path) -> 
     with tempfile.TemporaryDirectory(dir=folder) as beside:
         out = Path(beside)
         with errors_as(
-            f"model: {target} can't be trained on photos of {size} px: {{}}; "
-            f"choose another model or data.image_size{lower}."
+            f"model: {target} can't be trained on photos of {size} px: {{}}",
+            f"choose another model or data.image_size{lower}",
         ):
-            fitted = framework.rehearse(config, data)
-        with errors_as(f"model: {target} trains, but can't be exported to ONNX: {{}}; choose another model{lower}."):
-            _opened(framework.export(fitted, data, out), data, out).probabilities(loop.first_batch(data).photos)
+            fitted = fitting(config).rehearse(config, data)
+        with errors_as(f"model: {target} trains, but can't be exported to ONNX: {{}}", f"choose another model{lower}"):
+            _opened(exporting(config).export(fitted, data, out), data, out).probabilities(loop.first_batch(data).photos)
 
 
 def _opened(file: str, data: Dataset, out: Path) -> Predictor:
     return open_model(out, {"model": file, "labels": data.labels, "input": {"features": data.features}})
 
 
-def _compare(framework: Any, fitted: Fit, data: Dataset, out: Path, file: str) -> None:
+def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, out: Path, file: str) -> None:
     """Raise GaiaError if the exported file answers otherwise than the network that was trained."""
     few = data.take(data.rows("validation")[:32])
-    difference = float(abs(_opened(file, data, out).probabilities(few) - framework.answers(fitted, few)).max())
+    answers = fitting(config).answers(fitted, few)
+    difference = float(abs(_opened(file, data, out).probabilities(few) - answers).max())
     if not difference <= TOLERANCE:
         raise GaiaError(f"{out / file} answers otherwise than the trained network, by {difference:.2g}", "not kept")
 
@@ -121,12 +121,12 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
     return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
 
 
-def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> str:
+def _fingerprint(config: PhotoLine | TableLine, by: Any, line: str) -> str:
     """Names the inputs of a training, so that a checkpoint of other settings, data, code or packages isn't resumed."""
     sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
-    modules = [Path(inspect.getfile(module)) for module in (framework, loop, augmentation)]
+    modules = [Path(inspect.getfile(module)) for module in (by, loop, augmentation)]
     code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
-    packages = [f"{name} {version(name)}" for name in framework.PACKAGES]
+    packages = [f"{name} {version(name)}" for name in framework(config.framework).packages]
     parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]
     parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
+
+from gaia.frameworks.keras.backend import keras, tf
 
 
 def rebuilt(base: keras.Model, from_scratch: bool) -> keras.Model:

@@ -1,0 +1,60 @@
+"""What a framework promises to the rest of the house, and the one way to ask: nothing else knows a framework by name.
+
+Each folder gaia/frameworks/<name>/ is one: spec.py holds what stands here, fit.py and export.py what
+gaia/frameworks/protocol.py asks for. To add one takes such a folder and its YAML in conf/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from gaia.errors import GaiaError, nearest
+
+FOLDER = Path(__file__).parent.parent / "frameworks"
+
+
+@dataclass(frozen=True)
+class Framework:
+    """A framework's promises; its folder holds them as SPEC in spec.py, which imports nothing heavy."""
+
+    name: str  # as conf/framework/<name>.yaml says it; the folder's, too
+    kind: Literal["photos", "table"]  # of the data that its lines learn from
+    allowed: dict[str, str]  # group of conf/ (model, optimizer) -> what its `_target_` may be: a package and a pattern
+    reader: str  # module with open_model(file, contract), which makes the runtime answer from what `export` wrote
+    packages: tuple[str, ...]  # whose versions decide about the bytes: the manifest names them
+    unit: str | None = (
+        None  # in the plural, what `trainer.max_epochs` counts; None: the fit is one step, without trainer
+    )
+    given: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    # package -> arguments of its classes that the fit gives itself -> the key that decides them, if one does
+    ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
+    # argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
+    # is whole where the argument is.
+    marks: dict[str, str] = field(default_factory=dict)
+    # group -> the decorator that tells what its package makes from the helpers beside it
+    refused: tuple[str, ...] = ()  # targets that fit the pattern, but only stand for others or wrap them
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The groups of conf/ that its lines have no use for."""
+        used = {"optimizer": "optimizer" in self.allowed, "augmentation": self.kind == "photos"}
+        return tuple(group for group, is_used in (used | {"trainer": self.unit is not None}).items() if not is_used)
+
+
+def names() -> list[str]:
+    """The frameworks that there are: the folders with a spec.py."""
+    return sorted(spec.parent.name for spec in FOLDER.glob("*/spec.py"))
+
+
+@cache
+def framework(name: str) -> Framework:
+    """What the framework of this name promises. Raises GaiaError if there is none."""
+    known = names()
+    if name not in known:
+        raise GaiaError(f"'{name}' is no framework", f"it should be one of {', '.join(known)}{nearest(name, known)}")
+    spec: Framework = import_module(f"gaia.frameworks.{name}.spec").SPEC
+    return spec

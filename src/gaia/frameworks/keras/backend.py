@@ -1,0 +1,22 @@
+"""Keras and TensorFlow, set up before their first import: everything of this folder takes them from here."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a missing GPU is no news
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+from gaia.console import without_native_chatter
+
+with without_native_chatter():
+    import keras
+    import tensorflow as tf
+
+__all__ = ["keras", "tf"]
+
+tf.get_logger().setLevel("ERROR")  # nor is a function that is traced again
+
+# Going back through a network, two chains run at once (of the weights and of what flows through): half the processors
+# for each. TensorFlow's own setting, all for every operation, took a tenth longer a step on two.
+tf.config.threading.set_inter_op_parallelism_threads(2)
+tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
