@@ -104,6 +104,16 @@ IN_PARAMS = [
     ("plants.trainer.max_epochs", "${trainer.max_epochs}", "is '${trainer.max_epochs}'; it refers to itself."),
     ("plants.question", "${data.kidn}", "is ...; there is no key data.kidn, ... (did you mean 'data.kind'?)."),
     ("plants.question", "${foo", "is '${foo'; a reference is written ${section.key}."),
+    (
+        "plants.question",
+        "${oc.env:SECRET}",
+        "is '${oc.env:SECRET}'; a reference names a key, ${section.key}, and can't call oc.env.",
+    ),
+    (
+        "plants.question",
+        "of ${data.${oc.env:SECRET}}",
+        "is 'of ${data.${oc.env:SECRET}}'; a reference names a key, ${section.key}, and can't call oc.env.",
+    ),
     ("plants.question", "${foo:1}", "is '${foo:1}'; a reference names a key, ${section.key}, and can't call foo."),
     (
         "plants.optimizer.weight_deca",
@@ -188,6 +198,24 @@ IN_CONF = [
         "torch.optim.swap_in_optimizer_params_and_state",
         "is ..., which is no optimizer of its own; ...",
     ),
+    (
+        ADAMW,
+        "_target_",
+        "torch.optim.Optimizer",
+        "is ..., which is no optimizer of its own; framework pytorch takes ...",
+    ),
+    (
+        "conf/optimizer/adam.yaml",
+        "_target_",
+        "keras.optimizers.Optimizer",
+        "is ..., which is no optimizer of its own; framework keras takes those of keras.optimizers ...",
+    ),
+    (
+        "conf/optimizer/adam.yaml",
+        "_target_",
+        "keras.optimizers.LossScaleOptimizer",
+        "is ..., which is no optimizer of its own; ...",
+    ),
     (RESNET, "_target_", 5, "is 5; it should be text, in quotes."),
     (ADAMW, "lr", None, "is null; it should be a number."),
     (ADAMW, "weight_decay", "big", "is 'big'; it should be a number of at least 0."),
@@ -258,6 +286,20 @@ TEXTS = [
     (PARAMS, "lines: {a: {raw: 2020-01-01}}\n", ": lines.a.raw is a date; it should be text (in quotes), ..."),
     (PARAMS, "lines: 2020-99-99\n", ": not valid YAML, month must be in 1..12."),
     (PARAMS, "lines: &a [*a]\n", ": a value is nested too deeply, or contains itself."),
+    (
+        PARAMS,
+        "lines:\n  a0: &a0 ["
+        + "x, " * 9
+        + "x]\n"
+        + "".join(f"  a{i}: &a{i} [{f'*a{i - 1}, ' * 10}]\n" for i in range(1, 9)),
+        " stands for more than 10,000 values, each alias (*name) written out; use fewer.",
+    ),
+    (
+        PARAMS,
+        "lines:\n  a0: &a0 {b: 1, c: 2}\n"
+        + "".join(f"  a{i}: &a{i} {{<<: [{f'*a{i - 1}, ' * 10}]}}\n" for i in range(1, 9)),
+        " stands for more than 10,000 values, each alias (*name) written out; use fewer.",
+    ),
     (PARAMS, "lines: caf\udce9\n", " is not UTF-8 text; save it as UTF-8."),
 ]
 
@@ -308,7 +350,9 @@ def test_a_mistake_in_a_line_is_one_sentence(key: str, value: Any, said: str) ->
 
 @pytest.mark.parametrize(("file", "key", "value", "said"), IN_CONF)
 def test_a_mistake_in_an_option_file_is_one_sentence(file: str, key: str, value: Any, said: str) -> None:
-    only({"catboost": "cultures", "cultures": "cultures", "bags": "bags"}.get(Path(file).stem, "plants"))
+    only(
+        {"catboost": "cultures", "cultures": "cultures", "bags": "bags", "adam": "bags"}.get(Path(file).stem, "plants")
+    )
     change(file, key, *(() if value == () else (value,)))
     sentence = complaint()
     assert says(sentence, said if said.startswith("conf") else f"{file}: {key} {said}"), sentence
@@ -355,6 +399,27 @@ def test_no_argument_of_catboost_can_undo_by_another_name_what_is_given_to_it() 
         found = targets.argument_problems(framework("catboost"), "model", "catboost.CatBoostClassifier", {argument: 1})
         if name != argument:
             assert found[argument].found.startswith(("follows from", "is fixed")), argument
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "base"), [("pytorch", "torch.optim", "Optimizer"), ("keras", "keras.optimizers", "Optimizer")]
+)
+def test_every_optimizer_that_takes_a_step_of_its_own_may_be_chosen_and_no_other(
+    name: str, module: str, base: str
+) -> None:
+    """Looked up as somebody would find them: imported, in a process of its own (TensorFlow and PyTorch don't mix)."""
+    code = f"""import importlib, inspect
+from gaia.config import targets
+from gaia.config.framework import framework
+module, spec = importlib.import_module("{module}"), framework("{name}")
+for key, found in vars(module).items():
+    if inspect.isclass(found) and issubclass(found, module.{base}):
+        own = "inner_optimizer" not in inspect.signature(found).parameters and found is not module.{base}
+        assert own == (targets.problem(spec, "optimizer", f"{module}.{{key}}") is None), key
+        print(key)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"Adam", "SGD", base} <= set(done.stdout.split())
 
 
 # Given to a fit, they make other curves than the report counts on, or an exception
@@ -405,11 +470,51 @@ def test_several_mistakes_are_a_sentence_each_and_a_shared_one_is_told_once() ->
     param("plants.optimizer.lr", -1)
     change(TRAINER, "patience", 0)
     param("bags.optimizer.lr", "big")
-    assert complaint().splitlines() == [
-        "params.yaml: lines.plants.optimizer.lr is -1; it should be greater than 0.",
-        "conf/trainer/default.yaml: patience is 0; it should be at least 1 or null.",
-        "params.yaml: lines.bags.optimizer.lr is 'big'; it should be a number.",
-    ]
+    with pytest.raises(GaiaError) as caught:
+        compose_lines()
+    assert caught.value.problems == (
+        ("params.yaml: lines.plants.optimizer.lr is -1", "it should be greater than 0"),
+        ("conf/trainer/default.yaml: patience is 0", "it should be at least 1 or null"),
+        ("params.yaml: lines.bags.optimizer.lr is 'big'", "it should be a number"),
+    )
+
+
+ALIASES = "lines:\n  plants: &plants {raw: x}\n  bags: *plants\n"
+
+
+def test_an_alias_is_what_it_stands_for() -> None:
+    Path(PARAMS).write_text(ALIASES)
+    assert yaml.read(Path(PARAMS)) == {"lines": {"plants": {"raw": "x"}, "bags": {"raw": "x"}}}
+
+
+@pytest.mark.parametrize(
+    ("edit", "found", "mend"),
+    [
+        (lambda: param("plants.model", "resnet"), "params.yaml: lines.plants.model is 'resnet'", "the options in"),
+        (lambda: param("plants.raw", "demo"), "params.yaml: lines.plants.raw is 'demo'", "data/raw holds"),
+        (lambda: param("plants.question", "${a.b}"), "params.yaml: lines.plants.question is '${a.b}'", "there is no"),
+        (lambda: param("plants.data.classes", ["a", "a"]), "params.yaml: lines.plants.data.classes names 'a'", "each"),
+        (lambda: param("plants.model._target_", "os.system"), "params.yaml: lines.plants.model._target_ is", "framewo"),
+        (
+            lambda: param("plants.optimizer.lrr", 1),
+            "params.yaml: lines.plants.optimizer.lrr is no argument",
+            "it takes",
+        ),
+        (lambda: replace(QUICK, "- default", "- defualt"), "conf/trainer/quick.yaml: defaults names", "the options in"),
+        (lambda: change(PARAMS, "lines.plants.a b", 1), "params.yaml: lines.plants.a b is an unknown key", "known are"),
+        (lambda: Path(TRAINER).write_text("1: 2\n3: 4"), "conf/trainer/default.yaml: the key 1 is not text", "put it"),
+    ],
+)
+def test_what_was_found_and_what_would_do_are_told_apart(edit: Callable[[], object], found: str, mend: str) -> None:
+    only("plants")
+    param("plants.trainer.use", "quick")
+    edit()
+    with pytest.raises(GaiaError) as caught:
+        compose_lines()
+    first = caught.value.problems[0]
+    assert first.found.startswith(found), first
+    assert first.mend.startswith(mend), first
+    assert "; " not in first.found and "\n" not in first.mend
 
 
 @pytest.mark.parametrize(

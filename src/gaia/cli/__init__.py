@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gaia import paths
-from gaia.cli import deployments, predict, storage, versions
+from gaia.cli import config, deployments, predict, storage, versions
 from gaia.errors import GaiaError, exit_with_a_sentence
 
 # Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> None:
     """Carry out one command line, without the program's name. Raises GaiaError with the sentence to print."""
     parser = argparse.ArgumentParser(prog="gaia", description="From YAML to an evaluated, versioned classifier.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    for module in (predict, storage, versions, deployments):
+    for module in (config, predict, storage, versions, deployments):
         module.add(verbs)
     asked = parser.parse_args(arguments)
     _check_place()

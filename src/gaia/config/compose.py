@@ -20,13 +20,14 @@ from gaia.config.schema import GROUPS, PhotoLine, TableLine, schema_of
 from gaia.config.sources import Sources
 from gaia.config.stored import dump
 from gaia.config.written import Written
+from gaia.config.yaml import Keys
 from gaia.errors import GaiaError, Problem, nearest
 
 
 class Value(NamedTuple):
-    """A value of a composed line: its dotted key, and the file, and the name there, that it comes from."""
+    """A value of a composed line: the keys that lead to it, and the file, and the name there, that it comes from."""
 
-    key: str
+    keys: Keys
     value: Any
     file: str
     name: str
@@ -66,7 +67,7 @@ def trace_line(line: str, root: Path = Path()) -> list[Value]:
         values = []
         for keys, value in yaml.values(dump(config)):
             lacking = value is None and keys[0] in GROUPS and len(keys) == 1  # as the framework has no use for it
-            values.append(Value(yaml.dotted(keys), value, *sources.find(*(("framework",) if lacking else keys))))
+            values.append(Value(keys, value, *sources.find(*(("framework",) if lacking else keys))))
     return values
 
 

@@ -132,6 +132,16 @@ def dump(content: dict[str, Any]) -> str:
     return text.getvalue()
 
 
+def dump_in_a_row(key: str, value: Any) -> str:
+    """`key: value` as YAML, whatever the value, in one row."""
+    yaml = YAML()
+    yaml.default_flow_style = True
+    yaml.width = 2**31
+    text = io.StringIO()
+    yaml.dump({key: value}, text)
+    return text.getvalue().strip()[1:-1]  # in braces
+
+
 def sha256(content: dict[str, Any]) -> str:
     """The hash of the content as `dump` writes it."""
     return hashlib.sha256(dump(content).encode()).hexdigest()
