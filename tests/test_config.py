@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from edited import ADAMW, CONFIG, PARAMS, ROOT, TRAINER, change, only, param, says
+from gaia.cli import run
 from gaia.config import yaml
 from gaia.config.compose import compose_lines
 from gaia.config.schema import GROUPS, PhotoLine, Table, TableLine
@@ -231,6 +233,68 @@ except GaiaError as error:
 print(*set({FRAMEWORKS}) & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert says(done.stdout, "params.yaml: lines.plants.optimizer.weight_deca is no argument of ...\n\n")
+
+
+# gaia config
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    run(["config", *arguments])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", LINE_OF.values())
+def test_config_shows_the_line_as_it_is_composed(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    param(f"{line}.question", 'is it: "a", or #b\'s\n…, which nobody could write in a single row of sixty characters?')
+    text = shown(capsys, line)
+    Path("shown.yaml").write_text(text)
+    assert yaml.read(Path("shown.yaml")) == dump(compose_lines()[line])
+    assert len({row.index("  # ") for row in text.splitlines() if "  # " in row and "question" not in row}) == 1
+    assert not Path("data").exists()
+
+
+def test_config_says_where_each_value_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    param("plants.data", "small_photos")
+    param("plants.optimizer", {"use": "sgd", "lr": 0.1, "momentum": None})
+    found = json.loads(shown(capsys, "plants", "--json"))
+    places = {value["key"]: (value["value"], f"{value['file']}: {value['name']}") for value in found["values"]}
+    assert found["line"] == "plants"
+    assert places["seed"] == (20261123, "conf/config.yaml: seed")
+    assert places["framework"] == ("pytorch", "params.yaml: lines.plants.framework")
+    assert places["data.image_size"] == (80, "conf/data/small_photos.yaml: data.image_size")
+    assert places["data.splits.validation"] == (0.1, "conf/data/small_photos.yaml: data.splits.validation")
+    assert places["data.splits.test"] == (0.15, "conf/data/photos.yaml: splits.test")
+    assert places["optimizer._target_"] == ("torch.optim.SGD", "conf/optimizer/sgd.yaml: _target_")
+    assert places["optimizer.lr"] == (0.1, "params.yaml: lines.plants.optimizer.lr")
+    assert places["optimizer.momentum"] == (0.9, "conf/optimizer/sgd.yaml: momentum")
+    assert places["trainer.max_epochs"] == (60, "conf/trainer/long.yaml: max_epochs")
+    assert places["trainer.device"] == ("auto", "conf/trainer/default.yaml: device")
+    for value in found["values"]:  # all of them, where they stand as they are
+        section: Any = yaml.read(Path(value["file"]))
+        for key in value["name"].split("."):
+            section = section[key]
+        assert section == value["value"] or "${" in section, value
+    [classes] = [
+        v for v in json.loads(shown(capsys, "bags", "--json"))["values"] if v["key"].startswith("data.classes")
+    ]
+    assert (classes["value"], classes["file"]) == (["healthy", "contaminated"], "conf/data/bags.yaml")
+
+
+def test_config_says_what_a_framework_has_no_use_for(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = shown(capsys, "cultures").splitlines()
+    assert [row.split() for row in rows if row.startswith(("optimizer", "augmentation"))] == [
+        [f"{key}:", "null", "#", "params.yaml:", "lines.cultures.framework"] for key in ("optimizer", "augmentation")
+    ]
+
+
+def test_config_tells_the_mistakes_of_its_line_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(GaiaError, match=r"^params.yaml has no line 'plant'; its .* \(did you mean 'plants'\?\)\.$"):
+        shown(capsys, "plant")
+    param("bags.trainer.patience", "six")
+    assert "max_epochs" in shown(capsys, "plants")
+    with pytest.raises(GaiaError) as told:
+        shown(capsys, "bags")
+    assert str(told.value) == "params.yaml: lines.bags.trainer.patience is 'six'; it should be a whole number or null."
 
 
 def test_no_key_has_a_name_that_the_run_cache_of_dvc_leaves_out_of_account() -> None:
