@@ -164,6 +164,18 @@ def test_what_the_folder_promises_is_what_the_sentences_say(forest: Path, key: s
     assert re.fullmatch(expected, done.stderr), done.stderr
 
 
+def test_a_default_that_a_framework_has_no_use_for_is_taken_away_in_its_own_file(forest: Path) -> None:
+    file = Path("conf/framework/forest.yaml")
+    whole = file.read_text()
+    file.write_text(whole.replace("  - override /trainer: null\n", ""))
+    assert composed().stderr == (
+        "error: conf/trainer/default.yaml: trainer is set, but framework forest takes no trainer; "
+        "add 'override /trainer: null' to the defaults of conf/framework/forest.yaml.\n"
+    )
+    file.write_text(whole)
+    assert composed().returncode == 0
+
+
 def test_an_option_whose_framework_has_no_folder_is_one_sentence(here: Path) -> None:
     only("cultures")
     Path("conf/framework/forest.yaml").write_text(OPTION)

@@ -38,7 +38,10 @@ def resolve(composed: dict[str, Any], sources: Sources, spec: Framework) -> tupl
     for group in spec.unused:
         if merged.get(group):
             found = f"{sources.place(group)} is set, but framework {spec.name} takes no {group}"
-            problems.append(Problem(found, "remove it"))
+            taken_away = (
+                f"add 'override /{group}: null' to the defaults of conf/framework/{sources.choices['framework']}.yaml"
+            )
+            problems.append(Problem(found, "remove it" if group in sources.entry else taken_away))
         merged[group] = None
     config = OmegaConf.create(merged)
     try:
