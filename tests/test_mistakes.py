@@ -502,6 +502,7 @@ def test_an_alias_is_what_it_stands_for() -> None:
         ),
         (lambda: replace(QUICK, "- default", "- defualt"), "conf/trainer/quick.yaml: defaults names", "the options in"),
         (lambda: change(PARAMS, "lines.plants.a b", 1), "params.yaml: lines.plants.a b is an unknown key", "known are"),
+        (lambda: Path(TRAINER).write_text("a:\n\tb: 1"), "conf/trainer/default.yaml, line 2", "indent with spaces"),
         (lambda: Path(TRAINER).write_text("1: 2\n3: 4"), "conf/trainer/default.yaml: the key 1 is not text", "put it"),
     ],
 )

@@ -26,23 +26,27 @@ class Framework:
     allowed: dict[str, str]  # group of conf/ (model, optimizer) -> what its `_target_` may be: a package and a pattern
     reader: str  # module with open_model(file, contract), which makes the runtime answer from what `export` wrote
     packages: tuple[str, ...]  # whose versions decide about the bytes: the manifest names them
-    unit: str | None = (
-        None  # in the plural, what `trainer.max_epochs` counts; None: the fit is one step, without trainer
-    )
+    # What `trainer.max_epochs` counts, in the plural; None: the fit is one step, and takes no trainer
+    unit: str | None = None
+    # Package -> arguments of its classes that the fit gives itself -> the key that decides them, if one does
     given: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    # package -> arguments of its classes that the fit gives itself -> the key that decides them, if one does
-    ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
-    # argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
+    # Argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
     # is whole where the argument is.
+    ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
+    # Group -> the decorator that tells what its package makes from the helpers beside it
     marks: dict[str, str] = field(default_factory=dict)
-    # group -> the decorator that tells what its package makes from the helpers beside it
-    refused: tuple[str, ...] = ()  # targets that fit the pattern, but only stand for others or wrap them
+    # Targets that fit the pattern, but that others are derived from, or that wrap others
+    refused: tuple[str, ...] = ()
 
     @property
     def unused(self) -> tuple[str, ...]:
         """The groups of conf/ that its lines have no use for."""
-        used = {"optimizer": "optimizer" in self.allowed, "augmentation": self.kind == "photos"}
-        return tuple(group for group, is_used in (used | {"trainer": self.unit is not None}).items() if not is_used)
+        used = {
+            "optimizer": "optimizer" in self.allowed,
+            "augmentation": self.kind == "photos",
+            "trainer": self.unit is not None,
+        }
+        return tuple(group for group, is_used in used.items() if not is_used)
 
 
 def names() -> list[str]:

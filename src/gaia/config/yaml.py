@@ -19,13 +19,13 @@ from gaia.errors import GaiaError, Problem
 
 Keys = tuple[str | int, ...]
 
-# What the parser says -> what its reader can do about it
+# What the parser says -> the same in plain words, and what its reader can do about it
 IN_PLAIN_WORDS = {
-    "found character '\\t'": "a tab stands here; indent with spaces",
-    "expected <block end>": "this fits neither the indentation nor the list or mapping above it",
-    "mapping values are not allowed here": "a colon is not allowed here; put the text in quotes",
-    "could not determine a constructor": "tags (!...) are not allowed",
-    "but found another document": "a second document begins here; keep one",
+    "found character '\\t'": Problem("a tab stands here", "indent with spaces"),
+    "expected <block end>": Problem("this fits neither the indentation nor the list or mapping above it"),
+    "mapping values are not allowed here": Problem("a colon is not allowed here", "put the text in quotes"),
+    "could not determine a constructor": Problem("tags (!...) are not allowed"),
+    "but found another document": Problem("a second document begins here", "keep one"),
 }
 MOST_VALUES = 10_000  # in a file; ours hold a hundred
 KINDS = {"bytes": "binary data", "set": "a set", "tuple": "a list"}
@@ -80,7 +80,7 @@ def read(path: Path) -> dict[str, Any]:
             "keep one",
         ) from None
     except MarkedYAMLError as error:
-        raise GaiaError(f"{path}{_cause(error)}.") from None
+        raise _no_yaml(path, error) from None
     except UnicodeDecodeError:
         raise GaiaError(f"{path} is not UTF-8 text", "save it as UTF-8") from None
     except _TooManyError:
@@ -155,14 +155,14 @@ def write(path: Path, content: dict[str, Any], header: str) -> None:
     os.replace(beside, path)
 
 
-def _cause(error: MarkedYAMLError) -> str:
+def _no_yaml(path: Path, error: MarkedYAMLError) -> GaiaError:
     mark = error.problem_mark or error.context_mark
     said = " ".join((error.problem or error.context or "unreadable").split())
-    cause = next((plain for start, plain in IN_PLAIN_WORDS.items() if said.startswith(start)), said)
+    cause, mend = next((plain for start, plain in IN_PLAIN_WORDS.items() if said.startswith(start)), Problem(said))
     if cause == said and error.context_mark and mark and error.context_mark.line < mark.line:
         cause += f", {error.context} that begins in line {error.context_mark.line + 1}"
     where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return f"{where}: not valid YAML, {cause}"
+    return GaiaError(f"{path}{where}: not valid YAML, {cause}{'' if mend else '.'}", mend)
 
 
 def _not_plain(content: Any, keys: Keys = ()) -> Iterator[Problem]:
