@@ -1,0 +1,34 @@
+"""What answers from a .cbm file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gaia.runtime.contract import Contract
+    from gaia.runtime.predictor import Probabilities
+
+
+def open_model(file: Path, contract: Contract) -> Callable[[Any], Probabilities]:
+    """A function from a frame of the contract's features to probabilities, float32 [n, classes]."""
+    import catboost  # the only reader of .cbm with text categories
+
+    booster = catboost.CatBoost().load_model(str(file))
+    asked = contract["input"]
+    features = asked["features"] if asked["kind"] == "table" else []
+    categories = [feature["name"] for feature in features if feature["type"] == "category"]
+    several = len(contract["labels"]) > 2
+
+    def run(rows: pd.DataFrame) -> Probabilities:
+        pool = catboost.Pool(rows, cat_features=categories)
+        kind = "Probability"
+        answers = np.asarray(booster.predict(pool, prediction_type=kind, thread_count=-1), dtype=np.float32)
+        return answers if several or answers.ndim == 2 else np.stack([1 - answers, answers], axis=1)
+
+    return run
