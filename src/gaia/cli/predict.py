@@ -88,7 +88,7 @@ def _live(line: str, stage: str) -> tuple[Path, str]:
             f"'{line}' is not live in '{stage}' on this host", f"live is {known}, and `gaia sync` follows the tags"
         )
     folder = here[line, stage]
-    return folder, f"remove {folder.resolve()}, and `gaia sync {line}` brings it anew"
+    return folder, f"remove {folder}, and `gaia sync {line}` brings it anew"
 
 
 def _warn(sentences: list[str]) -> None:

@@ -111,9 +111,7 @@ def read(folder: Path, mend: str | None = None) -> Contract:
     Raises GaiaError, with what would `mend` it, if it is missing, damaged, or of a later format.
     """
     path = folder / artifact.CONTRACT
-    content = artifact.read_format(path, mend)
-    if content["format"] == 1:
-        content = _from_1(content)
+    content = newest(artifact.read_format(path, mend))
     wrong = misfit(content, Contract)
     if not wrong and Path(content["model"]).name != content["model"]:
         wrong = f"model is '{content['model']}'"  # which the manifest doesn't vouch for
@@ -122,11 +120,16 @@ def read(folder: Path, mend: str | None = None) -> Contract:
     return cast("Contract", content)
 
 
-def _from_1(old: dict[str, Any]) -> dict[str, Any]:
-    """Format 2 names the framework, and how a table is written. Until then every table had commas and points in UTF-8,
-    unless it said otherwise, and the file's suffix said what reads it."""
+def newest(old: dict[str, Any]) -> dict[str, Any]:
+    """What a contract.json of any known format says, in the words of the newest.
+
+    Format 2 names the framework, and how a table is written. Until then every table had commas and points in UTF-8,
+    unless it said otherwise, and the file's suffix said what reads it.
+    """
+    if old.get("format", 1) == artifact.FORMAT:
+        return old
     asked = old.get("input")
     if isinstance(asked, dict) and asked.get("kind") == "table":
         asked = {"separator": ",", "decimal": ".", "encoding": "utf-8"} | asked
     framework = "catboost" if str(old.get("model")).endswith(".cbm") else None
-    return {**old, "format": 2, "framework": framework, "input": asked}
+    return {**old, "format": artifact.FORMAT, "framework": framework, "input": asked}
