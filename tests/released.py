@@ -17,7 +17,8 @@ MAKE = """
 import csv, json, pathlib, shutil, sys
 import catboost
 import pandas as pd
-from gaia.runtime import artifact, golden, predictor
+from gaia.runtime import artifact, contract, golden
+from gaia.runtime.load import open_model
 
 line, turn, depth = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 prepared, folder, reports = (pathlib.Path("data", kind, line) for kind in ("prepared", "models", "reports"))
@@ -33,13 +34,13 @@ features = [
     {"name": "species", "column": "species", "type": "category", "categories": ["oyster", "shiitake"]},
     {"name": "days", "column": "days", "type": "number"},
 ]
-contract = {
-    "line": line, "question": "contaminated?", "model": "model.cbm", "input": {"kind": "table", "features": features},
+how = {"kind": "table", "features": features, "separator": ",", "decimal": ".", "encoding": "utf-8"}
+contract.write(folder, {
+    "format": 2, "line": line, "question": "contaminated?", "framework": "catboost", "model": "model.cbm", "input": how,
     "labels": labels, "positive": "contaminated", "threshold": 0.5,
-}
-artifact.write_json(folder / "contract.json", contract)
-model = predictor.open_model(folder, contract)
-artifact.write_json(folder / "golden.json", golden.record(model, rows[:6]))
+})
+model = open_model(folder, contract.read(folder))
+golden.write(folder, golden.record(model, rows[:6]))
 artifact.seal(folder, {"line": line, "turn": turn})
 items = pd.DataFrame({"source": [f"row {i}" for i in rows.index], "sha256": [f"{i:064}" for i in rows.index]})
 items["label"] = [labels[i] for i in truth]

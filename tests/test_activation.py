@@ -45,7 +45,8 @@ def in_a_process(act: Callable[[], object], count: int | None = None) -> int:
     import pandas as pd  # noqa: F401
     from dvc_objects.fs.local import localfs  # noqa: F401
 
-    from gaia.runtime import golden, predictor  # noqa: F401
+    from gaia.frameworks.catboost import reader  # noqa: F401
+    from gaia.runtime import golden, load  # noqa: F401
     from gaia.storage import objects  # noqa: F401
 
     pid = os.fork()

@@ -1,5 +1,6 @@
 """What the evaluation promises: right numbers, honest intervals, the same bytes, a page that stands alone."""
 
+import csv
 import functools
 import io
 import json
@@ -7,6 +8,7 @@ import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gaia.evaluation import curves, metrics, mistakes
+from gaia.data.dataset import Dataset
+from gaia.evaluation import curves, metrics, mistakes, reports
 from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.report import decimal, percent, render, size
+from gaia.runtime.predictor import Predictor
 
 TWO = ["dandelion", "grass"]
 
@@ -260,6 +264,14 @@ def test_a_sheet_without_a_caption_for_each_item_is_refused(tmp_path: Path) -> N
 # --- report ---
 
 
+def drawn(truth: np.ndarray, p: np.ndarray, labels: list[str]) -> dict[str, pd.DataFrame]:
+    return {
+        "roc": curves.roc(truth, p, labels, 0),
+        "precision_recall": curves.precision_recall(truth, p, labels, 0),
+        "calibration": curves.calibration(truth, p, labels),
+    }
+
+
 def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes: Any) -> dict[str, Any]:
     k, n = len(labels), 30
     random = np.random.default_rng(0)
@@ -290,14 +302,13 @@ def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes:
         "kept_epoch": 3,
         "truth": truth,
         "predicted": predicted,
-        "probabilities": p,
+        "curves": drawn(truth, p, labels),
+        "mistakes": mistakes.captions(mistakes.worst(truth, p, predicted), truth, p, predicted, labels),
         "importance": pd.DataFrame({"feature": cells, "importance": np.linspace(1, -0.1, 16)}),
         "mean_photo": np.full((12, 16, 3), 120, dtype=np.uint8) if photo else None,
         "mistakes_png": picture.getvalue(),
-        "data": {
-            "counts": pd.DataFrame([{"label": name, "split": "test", "n": n // k} for name in labels]),
-            "quarantined": pd.DataFrame([{"reason": "unreadable", "n": 2}]),
-        },
+        "counts": pd.DataFrame([{"label": name, "split": "test", "n": n // k} for name in labels]),
+        "quarantined": pd.DataFrame([{"reason": "unreadable", "n": 2}]),
         "config": "train:\n  epochs: 5\n",
         "files": [{"name": "model.onnx", "size": 9_400_000, "sha256": "3f" * 32}],
     } | changes
@@ -359,9 +370,13 @@ def test_hostile_names_are_shown_and_not_run(wrong: bool) -> None:
 
 def test_a_report_of_one_class_and_an_empty_history_still_renders() -> None:
     given = report(TWO)
-    truth = np.zeros(30, dtype=int)
-    given |= {"truth": truth, "history": pd.DataFrame({"epoch": [1], "train_accuracy": [np.nan]})}
-    given["metrics"] = metrics.score(truth, given["probabilities"], given["predicted"], TWO, 0) | {"artifact_bytes": 1}
+    truth, p = np.zeros(30, dtype=int), np.tile([0.8, 0.2], (30, 1))
+    given |= {
+        "truth": truth,
+        "curves": drawn(truth, p, TWO),
+        "history": pd.DataFrame({"epoch": [1], "train_accuracy": [np.nan]}),
+    }
+    given["metrics"] = metrics.score(truth, p, given["predicted"], TWO, 0) | {"artifact_bytes": 1}
     page = render(given)
     assert "need test photos of more than one class" in page and "How it learned" not in page
     assert not re.search(r">\s*nan\b", page)
@@ -372,3 +387,93 @@ def test_numbers_are_written_for_people() -> None:
     said = [size(n).replace("\N{NARROW NO-BREAK SPACE}", " ") for n in counts]
     assert said == ["0 B", "999 B", "1.0 kB", "1.0 MB", "25.0 GB"]
     assert [percent(None), decimal(None), decimal(0.12345)] == ["\N{EN DASH}", "\N{EN DASH}", "0.123"]
+
+
+# --- all that a report's folder holds ---
+
+HOSTILE = [
+    "=1+1",
+    "@SUM(A1)",
+    "-2+3|cmd",
+    "plain",
+    "-1",
+    "\tx",
+    "+1.5e3",
+    "=x",
+]  # control characters are written out in the index
+
+
+def written(out: Path, labels: list[str]) -> reports.Measured:
+    """The reports of a table of 80 rows, every file and class of which is called as somebody likes."""
+    truth = np.arange(80) % len(labels)
+    table = pd.DataFrame({"source": [f"{HOSTILE[i % 8]}{i}" for i in range(80)], "label": np.array(labels)[truth]})
+    table["sha256"] = [f"{i:064x}" for i in range(80)]
+    table = table.assign(verdict="ok", reason="", split="test")
+    features = [{"name": "=a", "column": "=a", "type": "number"}, {"name": "b", "column": "b", "type": "number"}]
+    inputs = pd.DataFrame({"=a": np.linspace(0, 1, 80), "b": np.linspace(1, 0, 80)})
+    data = Dataset(table, labels, inputs, features, truth)
+
+    def run(rows: pd.DataFrame) -> np.ndarray:
+        p = 0.2 + 0.6 * rows["=a"].to_numpy()
+        return np.column_stack([1 - p, p])
+
+    asked = {"kind": "table", "features": features, "separator": ",", "decimal": ".", "encoding": "utf-8"}
+    contract: Any = {
+        "format": 2, "line": "spores", "question": None, "framework": "catboost", "model": "model.cbm", "input": asked,
+        "labels": labels, "positive": labels[1], "threshold": 0.5,
+    }  # fmt: skip
+    manifest: Any = {"best_epoch": 1, "files": [{"name": "model.cbm", "size": 7000, "sha256": "3f" * 32}]}
+    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    history = pd.DataFrame({"epoch": [1, 2], **{name: [0.5, 0.4] for name in names}})
+    found = reports.measure(Predictor(contract, run), data, manifest, seed=1)
+    reports.write(out, found, data, contract, manifest, history, "seed: 1\n")
+    return found
+
+
+def test_no_cell_of_a_report_is_run_by_a_spreadsheet(tmp_path: Path) -> None:
+    """Names of files, classes and columns come from whoever made the data. Before: cells began with = and @."""
+    written(tmp_path, ["=cmd|' /C calc'!A0", "-1"])
+    cells = {}
+    for file in tmp_path.glob("*.csv"):
+        with file.open(encoding="utf-8", newline="") as opened:
+            cells[file.stem] = [cell for row in csv.reader(opened) for cell in row]
+    assert {"predictions", "confusion", "importance"} <= set(cells)
+    for name, found in cells.items():
+        run = [
+            cell for cell in found if cell[:1] in tuple("=+-@\t\r") and not re.fullmatch(r"[+-]?[\d.]+(e\d+)?", cell)
+        ]
+        assert not run, f"{name}: {run[:3]}"
+
+
+def test_answers_are_compared_by_their_hashes_and_words_as_before(tmp_path: Path) -> None:
+    found = written(tmp_path, ["=no", "-1"])
+    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["sha256"] for row in rows] == [f"{i:064x}" for i in range(80)]
+    assert {row["label"] for row in rows} == {row["predicted"] for row in rows} == {"'=no", "-1"}
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert right == round(found.metrics["accuracy"] * found.metrics["n"])
+    shares = [float(row["probability_-1"]) for row in rows]
+    assert shares == pytest.approx(found.probabilities[:, 1], abs=1e-6)
+
+
+@given(st.text(st.sampled_from("=+-@\t\r'a1."), max_size=6))
+def test_different_names_stay_different_when_they_are_made_inert(text: str) -> None:
+    made = reports.inert(text)
+    assert made in (text, f"'{text}")
+    assert made[:1] not in tuple("=@\t\r")
+    assert reports.inert(made) == made
+
+
+def test_curves_and_mistakes_are_computed_once_for_each_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before: once for the tables, and once more for the page."""
+    counted: Counter[str] = Counter()
+
+    def counting(name: str, real: Any) -> Any:
+        return lambda *given: counted.update([name]) or real(*given)
+
+    parts = [(curves, "roc"), (curves, "precision_recall"), (curves, "calibration")]
+    for module, name in [*parts, (mistakes, "worst"), (mistakes, "captions")]:
+        monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
+    written(tmp_path, TWO)
+    assert counted == dict.fromkeys(("roc", "precision_recall", "calibration", "worst", "captions"), 1)

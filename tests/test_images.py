@@ -1,5 +1,6 @@
 """Whatever a file holds becomes the right pixels, or a reason why not."""
 
+import io
 import struct
 import subprocess
 import sys
@@ -10,19 +11,65 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from gaia.inputs import photos as images
 from pictures import chunk, encoded, noted, picture, png, read
 
 ORIENTATION = 274
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # images.py asks for it; pytest forgets that
 
 
 def refused(content: bytes, **limits: float) -> str:
     with pytest.raises(images.UnusablePhoto) as error:
         read(content, **limits)
     return str(error.value)
+
+
+# a part of somebody's process
+
+IMPORTED = """
+import warnings, numpy, PIL.Image, PIL.ImageFile  # numpy has filters of its own
+PIL.Image.MAX_IMAGE_PIXELS, filters = 4321, list(warnings.filters)
+import gaia.runtime.load, gaia.runtime.answers, gaia.runtime.onnx
+from gaia.inputs import photos
+assert PIL.Image.MAX_IMAGE_PIXELS == 4321, "Pillow's limit"
+assert warnings.filters == filters, "filters of warnings"
+assert PIL.Image.core.get_block_size() == 2**24, "Pillow's blocks"
+"""
+
+
+def test_importing_the_runtime_changes_nothing_for_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def embedder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with a mind of its own about Pillow."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("embedder")
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_an_embedders_settings_of_pillow_stay_and_change_no_answer(kind: str) -> None:
+    content = encoded(picture(1, 100), kind, **({"quality": 100} if kind == "JPEG" else {}))
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(content)).load()
+    assert np.abs(read(content, size=100).astype(int) - np.asarray(picture(1, 100))).mean() < 12
+    assert refused(content, max_megapixels=0.009).startswith("too large: 100 x 100 px")
+    if kind != "GIF":
+        assert refused(content[: len(content) // 2]).startswith(("truncated", "unreadable"))
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("embedder")
+@pytest.mark.parametrize("mode", ["P", "RGBA", "I;16"])
+def test_an_embedders_limit_holds_for_no_conversion_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "_HUGE", 10_000)
+    assert read(encoded(pointwise_modes()[mode]), size=20).shape == (20, 20, 3)
 
 
 # usable photos become the right pixels
@@ -284,6 +331,8 @@ import re, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from gaia.inputs import photos as images
+from gaia.inputs.pillow import return_freed_memory
+return_freed_memory()
 content, images._AT_ONCE, threads = Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), int(sys.argv[3])
 status = Path("/proc/self/status")  # its peak is this process's own: getrusage begins with the parent's
 peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1])

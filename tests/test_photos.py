@@ -25,7 +25,6 @@ from pictures import encoded, picture, png, read
 
 REAL = Path(__file__).parents[2] / "shared" / "photos"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="real photos are not at ../shared/photos")
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # images.py asks for it; pytest forgets that
 
 
 def config(**changes: object) -> Photos:
@@ -381,6 +380,8 @@ import resource, sys
 from pathlib import Path
 from gaia.config.schema import Photos, Splits
 from gaia.data import photos
+from gaia.inputs.pillow import return_freed_memory
+return_freed_memory()
 config = Photos(kind="photos", image_size=192, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
                 near_duplicates=12, framing="crop", max_quarantined=1.0, max_megapixels=10.0, min_side=8)
 photos._IN_FLIGHT = 2**21

@@ -17,8 +17,9 @@ from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
 from gaia.frameworks.protocol import Fit, exporting
+from gaia.runtime import contract
 from gaia.runtime.golden import TOLERANCE
-from gaia.runtime.predictor import open_model
+from gaia.runtime.load import open_model
 from gaia.stages.train import rehearse
 
 
@@ -95,7 +96,7 @@ def test_mixed_precision_ships_as_float32(built: Project, tmp_path: Path) -> Non
     module, config, data = prepared(built, "bags", trainer={"precision": "bfloat16"})
     fitted = module.rehearse(config, data)
     file = exporting(config).export(fitted, data, tmp_path)
-    exported = open_model(tmp_path, {"model": file, "labels": data.labels, "input": {"features": []}})
+    exported = open_model(tmp_path, contract.make("bags", config, data.labels, data.features, file))
     few = data.take(data.rows("validation")[:4])
     assert abs(exported.probabilities(few) - module.answers(fitted, few)).max() < TOLERANCE
 

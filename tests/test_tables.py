@@ -18,6 +18,7 @@ from gaia.data import dataset, index, table
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
 from gaia.inputs import tables
+from gaia.runtime import answers
 from gaia.runtime.predictor import Predictor
 
 HEADER = "kind,days,co2,label"
@@ -199,9 +200,10 @@ def test_a_category_that_no_training_row_has_is_quarantined_since_a_model_refuse
 
 
 def served(data: Dataset, **how: str) -> Predictor:
-    """A predictor that gives the inputs back as it read them."""
+    """A predictor that reads as the line's would, and has no opinion."""
     asked = {"kind": "table", "features": data.features, "separator": ",", "decimal": ".", "encoding": "utf-8"} | how
-    return Predictor({"line": "line", "labels": data.labels, "input": asked}, lambda rows: rows)
+    contract = {"line": "line", "labels": data.labels, "input": asked, "positive": data.labels[-1], "threshold": 0.5}
+    return Predictor(contract, lambda rows: np.full((len(rows), len(data.labels)), 1 / len(data.labels)))
 
 
 def test_an_unknown_category_is_refused_at_prediction_with_what_is_known(raw: Path) -> None:
@@ -210,6 +212,34 @@ def test_an_unknown_category_is_refused_at_prediction_with_what_is_known(raw: Pa
         predictor.read_rows([{"kind": "x", "days": 1, "co2": 2}, {"kind": "z", "days": 1, "co2": 2}])
     with pytest.raises(GaiaError, match="row 1: days is 'four', which is no number"):
         predictor.read_rows([{"kind": "x", "days": "four", "co2": 2}])
+
+
+def test_no_rows_are_an_empty_frame_of_the_right_columns(raw: Path) -> None:
+    frame = served(prepared(raw, rows())).read_rows([])
+    assert (list(frame.columns), len(frame), frame["days"].dtype) == (["kind", "days", "co2"], 0, float)
+
+
+@pytest.mark.parametrize("row", ["x", None, 4, ["x", 1, 2]])
+def test_a_row_that_is_no_mapping_is_a_sentence(raw: Path, row: object) -> None:
+    """Before: AttributeError."""
+    with pytest.raises(GaiaError, match=r"^row 2 is .*; a row maps each feature \(kind, days, co2\) to a value\.$"):
+        served(prepared(raw, rows())).read_rows([{"kind": "x", "days": 1, "co2": 2}, row])
+
+
+def test_one_bad_row_of_five_is_four_answers_and_one_problem(raw: Path) -> None:
+    predictor, asked = served(prepared(raw, rows())), raw.with_name("asked.csv")
+    good = {"kind": "x", "days": 1, "co2": 2}
+    given = {"a": good, "b": good, "c": {"kind": "x", "days": "four", "co2": "five"}, "d": good, "e": good}
+    found = answers.of_rows(predictor, given)
+    assert [answer["input"] for answer in found.answers] == ["a", "b", "d", "e"]
+    assert [str(problem) for problem in found.problems] == ["c: days is 'four', which is no number."]
+    asked.write_text("kind,days,co2\nx,1,2\nz,1,2\nx,1\nx,2,3\n")
+    found = answers.of_table_file(predictor, asked)
+    assert [answer["input"] for answer in found.answers] == ["asked.csv:2", "asked.csv:5"]
+    assert [str(problem) for problem in found.problems] == [
+        "asked.csv:3: kind is 'z', which training never saw; known are x, y.",
+        "asked.csv:4 has 2 cells, the header 3; mend or remove it.",
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

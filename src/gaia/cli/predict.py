@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gaia import paths
 from gaia.cli.verb import verb
 from gaia.errors import GaiaError, nearest
 
+if TYPE_CHECKING:
+    from gaia.runtime.answers import Answer
+
 
 def add(verbs: Any) -> None:
     """Their parsers."""
-    verb(verbs, "results", lambda asked: _results(asked.json), help="what the last `dvc repro` built: a row a line")
+    verb(
+        verbs,
+        "results",
+        lambda asked: _results(asked.json),
+        help="what the last `dvc repro` built: a row for each line",
+    )
     predict = verb(
         verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json),
         help="answer with a line's artifact: `gaia predict plants photo.jpg`",
@@ -39,28 +47,23 @@ def _results(as_json: bool) -> None:
 
 
 def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool) -> None:
-    from gaia.runtime import predictor
+    from gaia.runtime import answers
+    from gaia.runtime.load import load
 
-    model = predictor.load(_built(line) if stage is None else _live(line, stage))
-    answers, problems = [], []
+    model = load(_built(line)) if stage is None else load(*_live(line, stage))
     if model.contract["input"]["kind"] == "photo":
-        for name in inputs:
-            try:
-                read = model.read_photos([(Path(name).read_bytes(), name)])
-            except IsADirectoryError:
-                problems.append(f"{name} is a folder; give photos, for example {Path(name) / '*.jpg'}.")
-            except OSError as error:
-                problems.append(f"{name}: {error.strerror}.")
-            except GaiaError as error:
-                problems.append(f"{name}: {error}.")
-            else:
-                answers += _answers(model, read, [name])
+        from gaia.inputs.pillow import return_freed_memory
+
+        return_freed_memory()
+        found = answers.of_photo_files(model, map(Path, inputs))
+    elif len(inputs) == 1 and Path(inputs[0]).is_file():
+        found = answers.of_table_file(model, Path(inputs[0]))
     else:
-        read, names = _read_table(model, inputs)
-        answers = _answers(model, read, names)
-    _print_answers(answers, as_json)
-    if problems:
-        raise GaiaError("\n".join(problems))
+        found = answers.of_rows(model, {"row": _row(inputs)})
+    if found.answers or as_json:
+        _print_answers(found.answers, as_json)
+    if found.problems:
+        raise GaiaError.several(found.problems)
 
 
 def _built(line: str) -> Path:
@@ -74,7 +77,8 @@ def _built(line: str) -> Path:
     return paths.model(line)
 
 
-def _live(line: str, stage: str) -> Path:
+def _live(line: str, stage: str) -> tuple[Path, str]:
+    """The folder of what is live, and what would mend it."""
     from gaia.deployments import host
 
     here = {(name, at): folder for name in host.lines() for at, folder in host.live_here(name).items()}
@@ -83,7 +87,8 @@ def _live(line: str, stage: str) -> Path:
         raise GaiaError(
             f"'{line}' is not live in '{stage}' on this host", f"live is {known}, and `gaia sync` follows the tags"
         )
-    return here[line, stage]
+    folder = here[line, stage]
+    return folder, f"remove {folder}, and `gaia sync {line}` brings it anew"
 
 
 def _warn(sentences: list[str]) -> None:
@@ -91,22 +96,8 @@ def _warn(sentences: list[str]) -> None:
         print(f"warning: {sentence}", file=sys.stderr)
 
 
-def _answers(model: Any, read: Any, names: list[str]) -> list[dict[str, Any]]:
-    probabilities = model.probabilities(read)
-    return [
-        {
-            "input": name,
-            "answer": model.labels[decided],
-            "probabilities": {label: round(float(p), 6) for label, p in zip(model.labels, row, strict=True)},
-        }
-        for name, row, decided in zip(names, probabilities, model.decide(probabilities), strict=True)
-    ]
-
-
-def _read_table(model: Any, inputs: list[str]) -> tuple[Any, list[str]]:
-    """The rows of a table's file, or the one row that name=value pairs make; and what each is called."""
-    if len(inputs) == 1 and Path(inputs[0]).is_file():
-        return model.read_table(Path(inputs[0]))
+def _row(inputs: list[str]) -> dict[str, str]:
+    """The one row that name=value pairs make."""
     pairs = [pair.partition("=")[::2] for pair in inputs]
     if not all("=" in pair for pair in inputs):
         raise GaiaError(
@@ -116,10 +107,10 @@ def _read_table(model: Any, inputs: list[str]) -> tuple[Any, list[str]]:
     for name, _ in pairs:
         if [other for other, _ in pairs].count(name) > 1:
             raise GaiaError(f"{name} is given twice", "give each feature one value")
-    return model.read_rows([dict(pairs)]), ["row"]
+    return dict(pairs)
 
 
-def _print_answers(answers: list[dict[str, Any]], as_json: bool) -> None:
+def _print_answers(answers: list[Answer], as_json: bool) -> None:
     if as_json:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
         return

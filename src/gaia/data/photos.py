@@ -1,4 +1,4 @@
-"""A folder with one sub-folder a class -> index and one array of pixels."""
+"""A folder with one sub-folder for each class -> index and one array of pixels."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     Raises GaiaError if the folder or its content can't be trained on (see check.check).
     """
     if not raw.is_dir():
-        raise GaiaError(f"{line}: {raw} is not a folder", f"give lines.{line}.raw a folder with one sub-folder a class")
+        raise GaiaError(
+            f"{line}: {raw} is not a folder", f"give lines.{line}.raw a folder with one sub-folder for each class"
+        )
     files = _files(raw)
     if files and files[0][0] == Path():
         raise GaiaError(f"{line}: {raw} {files[0][1]}", f"give lines.{line}.raw a folder that does")
     if not files:
-        raise GaiaError(f"{line}: {raw} holds no file", "it needs one sub-folder of photos a class")
+        raise GaiaError(f"{line}: {raw} holds no file", "it needs one sub-folder of photos for each class")
     out.mkdir(parents=True, exist_ok=True)
     shape = (len(files), config.image_size, config.image_size, 3)
     blank = np.zeros(shape[1:], dtype=np.uint8)

@@ -51,32 +51,25 @@ def verify(folder: Path, pinned: str, version: Tag[Version]) -> None:
 
     mend = f"remove {folder}, and `gaia sync {version.name.line}` brings it anew"
     artifact.verify(folder, mend)
-    if _hash(folder) != pinned:
+    if artifact.md5(folder) != pinned:
         raise GaiaError(f"{folder / artifact.MANIFEST} is not the one of {version.name}", f"{mend}")
 
 
 def test(folder: Path, pinned: str, version: Tag[Version]) -> Tested:
     """Verify a folder, load it with the runtime, and replay its golden answers. Raises GaiaError if any of it fails."""
-    from gaia.runtime import artifact, predictor
+    from gaia.runtime import contract, golden
+    from gaia.runtime.load import open_model
 
     verify(folder, pinned, version)
     try:
-        model = predictor.open_model(folder, artifact.read_json(folder / artifact.CONTRACT))
-        from gaia.runtime import golden
-
-        kept = artifact.read_json(folder / artifact.GOLDEN)
+        model = open_model(folder, contract.read(folder))
+        kept = golden.read(folder)
         return Tested(folder, len(kept["inputs"]), golden.replay(model, kept))
     except GaiaError:
         raise
     except Exception as error:  # each framework has its own
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise GaiaError(f"{version.name} can't be loaded here: {said[0].rstrip('.')}.") from error
-
-
-def _hash(folder: Path) -> str:
-    """The hash of a folder as DVC computes it: that of the listing of its files with their hashes."""
-    files = [{"md5": _md5(path), "relpath": path.name} for path in sorted(folder.iterdir())]
-    return hashlib.md5(json.dumps(files, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _md5(path: Path) -> str:

@@ -1,7 +1,7 @@
 """The numbers of one test run, the same keys for every line and any number of classes."""
 
 import math
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,37 @@ Array = npt.NDArray[Any]
 BINS = 10  # of the calibration error and its diagram
 
 
-def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str], positive: int) -> dict[str, Any]:
+class PerClass(TypedDict):
+    """Of one class: shares in [0, 1], None where nothing defines them, and how many items are of it."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    n: int
+
+
+class Scores(TypedDict):
+    """What `score` gives."""
+
+    n: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    balanced_accuracy: float | None
+    f1: float | None
+    roc_auc: float | None
+    log_loss: float | None
+    calibration_error: float | None
+    per_class: dict[str, PerClass]
+
+
+class Metrics(Scores):
+    """metrics.json"""
+
+    artifact_bytes: int
+
+
+def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str], positive: int) -> Scores:
     """Judge the answers `predicted` (int [n]) and their `probabilities` ([n, k]) against `truth` (int [n]).
 
     `predicted` is taken as it is: the runtime decides by a threshold or by the largest probability.
@@ -32,9 +62,9 @@ def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str
     )
     return {
         "n": n,
-        "accuracy": number(right / n),
-        "accuracy_low": number(interval.low),
-        "accuracy_high": number(interval.high),
+        "accuracy": round(right / n, 6),
+        "accuracy_low": round(float(interval.low), 6),
+        "accuracy_high": round(float(interval.high), 6),
         "balanced_accuracy": number(_mean(recall)),
         "f1": number(_mean(f1)),
         "roc_auc": number(_roc_auc(truth, probabilities, positive)),

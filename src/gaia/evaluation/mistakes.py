@@ -34,7 +34,7 @@ def captions(chosen: Array, truth: Array, probabilities: Array, predicted: Array
 def photo_sheet(images: list[Array], captions: list[str], path: Path | str) -> None:
     """Write a PNG with the photos (uint8 [h, w, 3], any sizes) and a caption under each.
 
-    The same input gives the same bytes. Raises ValueError when there is not one caption a photo.
+    The same input gives the same bytes. Raises ValueError when there is not one caption for each photo.
     """
     _check(len(images), captions)
     if not images:
@@ -58,7 +58,7 @@ def table_sheet(rows: pd.DataFrame, captions: list[str], path: Path | str) -> No
     """Write a PNG with one line per mistake: its caption, then its values, as many columns as fit.
 
     Columns are taken from the left, so put the important ones first. The same input gives the same bytes.
-    Raises ValueError when there is not one caption a row.
+    Raises ValueError when there is not one caption for each row.
     """
     _check(len(rows), captions)
     if rows.empty:

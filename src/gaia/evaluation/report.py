@@ -1,31 +1,50 @@
-"""One page a line: how good the model is, where it fails, and what it was made from."""
+"""One page for each line: how good the model is, where it fails, and what it was made from."""
 
 import io
 from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from gaia.evaluation import curves, figures
-from gaia.evaluation.metrics import Array
-from gaia.evaluation.mistakes import captions, worst
+from gaia.evaluation import figures
+from gaia.evaluation.metrics import Array, Metrics
+from gaia.runtime.artifact import File
 
 FEATURES = 20  # bars at most
 
 
-def render(report: dict[str, Any]) -> str:
+class Report(TypedDict):
+    """What the page shows."""
+
+    line: str
+    question: str | None
+    labels: list[str]
+    positive: str  # one of them
+    threshold: float
+    metrics: Metrics
+    history: pd.DataFrame  # by epoch
+    kept_epoch: int
+    truth: Array  # int [n]
+    predicted: Array  # int [n]
+    curves: dict[str, pd.DataFrame]  # roc, precision_recall, calibration: see curves.py
+    importance: pd.DataFrame
+    mean_photo: Array | None  # uint8 [h, w, 3]; None for a table
+    mistakes: list[str]  # captions, the worst first
+    mistakes_png: bytes
+    counts: pd.DataFrame  # label, split, n
+    quarantined: pd.DataFrame  # reason, n
+    config: str  # YAML
+    files: list[File]
+
+
+def render(report: Report) -> str:
     """The page as HTML that needs nothing else: no script, no network, no other file.
 
-    `report` has: line, question (or None), labels, positive (a label), threshold, metrics (those of
-    `metrics.score` and artifact_bytes), history (DataFrame by epoch), kept_epoch, truth and predicted
-    (int [n]), probabilities ([n, k]), importance (DataFrame), mean_photo (uint8 [h, w, 3], or None for a
-    table), mistakes_png (bytes), data (counts: DataFrame of label, split, n; quarantined: DataFrame of
-    reason, n), config (YAML), and files (name, size, sha256). The same report gives the same bytes.
-    Raises KeyError or jinja2.UndefinedError for a missing key, and ValueError as `metrics.check` does.
+    The same report gives the same bytes. Raises KeyError or jinja2.UndefinedError for a missing key.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -37,9 +56,8 @@ def render(report: dict[str, Any]) -> str:
     environment.filters.update(percent=percent, decimal=decimal, size=size)
     labels, truth = report["labels"], report["truth"]
     counts = np.bincount(truth, minlength=len(labels))
-    chosen = worst(truth, report["probabilities"], report["predicted"])
     return environment.get_template("report.html.j2").render(
-        report,
+        {**report},
         question=report["question"] or _or(labels),
         items="photos" if report["mean_photo"] is not None else "rows",
         right=int(np.sum(truth == report["predicted"])),
@@ -49,11 +67,10 @@ def render(report: dict[str, Any]) -> str:
         figure=_figures(report),
         matrix=_matrix(report),
         bars=_bars(report["importance"]),
-        mistakes=captions(chosen, truth, report["probabilities"], report["predicted"], labels),
         mistakes_png=b64encode(report["mistakes_png"]).decode(),
         mean_png=_png(report["mean_photo"]) if report["mean_photo"] is not None else "",
-        splits=_splits(report["data"]["counts"]),
-        quarantined=report["data"]["quarantined"].to_dict("records"),
+        splits=_splits(report["counts"]),
+        quarantined=report["quarantined"].to_dict("records"),
     )
 
 
@@ -81,23 +98,22 @@ def _or(labels: list[str]) -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]}"
 
 
-def _figures(report: dict[str, Any]) -> dict[str, str]:
+def _figures(report: Report) -> dict[str, str]:
     labels, positive = report["labels"], report["labels"].index(report["positive"])
-    truth, predicted, probabilities = report["truth"], report["predicted"], report["probabilities"]
+    truth, predicted, curves = report["truth"], report["predicted"], report["curves"]
     kept = report["kept_epoch"]
     drawn = dict.fromkeys(("roc", "precision_recall", "importance"), "")  # empty where it cannot be drawn
     for name in ("loss", "accuracy"):
         alt = f"Line chart of the {name} by epoch; epoch {kept} is in the artifact."
         drawn[name] = figures.learning(report["history"], kept, name, alt)
     drawn["calibration"] = figures.calibration(
-        curves.calibration(truth, probabilities, labels), "Reliability diagram: accuracy against confidence."
+        curves["calibration"], "Reliability diagram: accuracy against confidence."
     )
     if report["mean_photo"] is not None:
         drawn["importance"] = figures.heat_map(
             report["importance"], report["mean_photo"], "Heat map of importance over the mean test photo."
         )
-    roc = curves.roc(truth, probabilities, labels, positive)
-    if not roc.empty:
+    if not curves["roc"].empty:
         base = on_roc = on_precision = None
         if len(labels) == 2:  # with more classes there is no single point that shows the answers given
             actual, said = truth == positive, predicted == positive
@@ -105,17 +121,14 @@ def _figures(report: dict[str, Any]) -> dict[str, str]:
             on_roc = (float(np.sum(~actual & said) / np.sum(~actual)), hits / float(actual.sum()))
             on_precision = (on_roc[1], hits / float(said.sum())) if said.any() else None
         area = decimal(report["metrics"]["roc_auc"])
-        drawn["roc"] = figures.roc(roc, on_roc, f"ROC curve, area {area}.")
+        drawn["roc"] = figures.roc(curves["roc"], on_roc, f"ROC curve, area {area}.")
         drawn["precision_recall"] = figures.precision_recall(
-            curves.precision_recall(truth, probabilities, labels, positive),
-            base,
-            on_precision,
-            "Precision by recall.",
+            curves["precision_recall"], base, on_precision, "Precision by recall."
         )
     return drawn
 
 
-def _matrix(report: dict[str, Any]) -> list[list[dict[str, Any]]]:
+def _matrix(report: Report) -> list[list[dict[str, Any]]]:
     k = len(report["labels"])
     counts = np.zeros((k, k), dtype=int)
     np.add.at(counts, (report["truth"], report["predicted"]), 1)

@@ -1,8 +1,9 @@
-"""What the last `dvc repro` built, a row a line: read from the reports, never stored."""
+"""What the last `dvc repro` built, a row for each line: read from the reports, never stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaia import paths
@@ -13,6 +14,8 @@ from gaia.runtime import artifact
 if TYPE_CHECKING:
     from rich.table import Table
 
+LOCK = Path("dvc.lock")
+
 
 def results() -> list[dict[str, Any]]:
     """For each line of params.yaml that was built: its test metrics, seconds by stage (where it was built here), the
@@ -20,27 +23,37 @@ def results() -> list[dict[str, Any]]:
     found = []
     for line in yaml.read(paths.PARAMS).get("lines") or {}:
         report = paths.reports(line)
-        if not (report / "metrics.json").exists():
+        file = report / "metrics.json"
+        if not file.exists():
             continue
-        metrics = artifact.read_json(report / "metrics.json")
+        metrics = artifact.read_json(file, "remove it, and `dvc repro` makes it anew")
         found.append({"line": line, **metrics, "seconds": timings.read(line), "report": str(report / "report.html")})
     return found
 
 
 def outdated(lines: Iterable[str]) -> list[str]:
-    """A sentence for each of the lines whose artifact was made with other settings than were composed last: a training
-    has failed since, or is still to be done."""
+    """A sentence for each of the lines whose artifact is not the one that dvc.lock names (Git brought another lock), or
+    was made with other settings than were composed last (a training has failed since, or is still to be done)."""
     told = []
+    lock = LOCK.read_bytes() if LOCK.exists() else None
     for line in lines:
-        config, manifest = paths.config(line), paths.model(line) / artifact.MANIFEST
-        if config.exists() and manifest.exists():
+        config, folder = paths.config(line), paths.model(line)
+        if not (folder / artifact.MANIFEST).exists():
+            continue
+        md5 = artifact.md5(folder)
+        if lock is not None and md5.encode() not in lock:
+            told.append(
+                f"{line}: the model in {folder} ({md5[:8]}) is not the one that {LOCK} names; `dvc checkout {folder}` "
+                f"brings that one if it was here before, else `dvc pull {folder}`, or `dvc repro`"
+            )
+        elif config.exists():
             now = yaml.sha256({key: value for key, value in yaml.read(config).items() if key != "gates"})
-            if artifact.read_json(manifest).get("config_sha256", now) != now:
+            if artifact.manifest(folder).get("config_sha256", now) != now:
                 told.append(f"{line}: this model was made with other settings than {config} has now; `dvc repro`")
     return told
 
 
-def accuracy(metrics: dict[str, Any]) -> str:
+def accuracy(metrics: Mapping[str, Any]) -> str:
     """`0.862 (0.850 - 0.874)`: the test accuracy with its 95 % interval."""
     return f"{metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f} - {metrics['accuracy_high']:.3f})"
 

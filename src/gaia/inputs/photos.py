@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gaia.errors import GaiaError
+from gaia.inputs.pillow import DECODERS, ExifTags, Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = {
     "BMP": {".bmp"},
@@ -24,7 +23,6 @@ SUFFIXES = {
     "TIFF": {".tif", ".tiff"},
     "WEBP": {".webp"},
 }
-_DECODERS = tuple(kind for kind in SUFFIXES if kind != "MPO")  # no other ever sees the bytes; JPEG's opens MPO too
 
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,10 +39,6 @@ _STRIP = 2**18  # px converted at once
 _AT_ONCE = 2**27  # px decoded at once by all threads together, at 4 to 6 bytes each (WebP: 16)
 _room = threading.Condition()
 _decoding = 0  # px
-
-Image.core.set_block_size(2**26)  # type: ignore[attr-defined]  # so large that malloc returns it once it is freed
-Image.MAX_IMAGE_PIXELS = None  # the limit is ours (max_megapixels), checked before a pixel is decoded
-warnings.filterwarnings("ignore", module=r"PIL\.")  # once: catch_warnings in `read` would not be safe in threads
 
 
 class UnusablePhoto(GaiaError):
@@ -65,7 +59,7 @@ def read(
     if not content:
         raise UnusablePhoto("empty file")
     try:
-        image = Image.open(io.BytesIO(content), formats=_DECODERS)
+        image = Image.open(io.BytesIO(content), formats=DECODERS)
         notes = _check(image, name, max_megapixels, min_side)
         full = image.width * image.height
         image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at an eighth, a quarter or a half

@@ -10,6 +10,7 @@ from gaia.console import console
 from gaia.data import photos, table
 from gaia.data.kept import is_kept
 from gaia.evaluation.timings import timed
+from gaia.inputs.pillow import return_freed_memory
 from gaia.stages.process import run
 
 
@@ -23,6 +24,7 @@ def prepare(line: str) -> None:
         console.print(said, style="yellow", markup=False)
     with timed(line, "prepare"):
         if isinstance(config.data, Photos):
+            return_freed_memory()
             photos.prepare(line, raw, config.data, config.seed, config.evaluation.positive, out)
         else:
             table.prepare(line, raw, config.data, config.seed, config.evaluation.positive, out)

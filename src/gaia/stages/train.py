@@ -24,9 +24,10 @@ from gaia.errors import GaiaError, errors_as
 from gaia.evaluation.timings import timed
 from gaia.frameworks import augmentation, loop
 from gaia.frameworks.protocol import Fit, exporting, fitting
-from gaia.runtime import artifact
+from gaia.runtime import artifact, contract
+from gaia.runtime.contract import Contract
 from gaia.runtime.golden import TOLERANCE
-from gaia.runtime.predictor import Predictor, open_model
+from gaia.runtime.load import open_model
 from gaia.stages.process import run
 
 SECTIONS = ("framework", "seed", "model", "optimizer", "augmentation", "trainer")  # of the configuration, used here
@@ -63,7 +64,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     file = exporting(config).export(fitted, data, out)
-    _compare(config, fitted, data, out, file)
+    _compare(config, fitted, data, out, contract.make(line, config, data.labels, data.features, file))
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
     facts = {
@@ -96,20 +97,20 @@ def rehearse(config: PhotoLine, data: Dataset, folder: Path) -> None:
         ):
             fitted = fitting(config).rehearse(config, data)
         with errors_as(f"model: {target} trains, but can't be exported to ONNX: {{}}", f"choose another model{lower}"):
-            _opened(exporting(config).export(fitted, data, out), data, out).probabilities(loop.first_batch(data).photos)
+            file = exporting(config).export(fitted, data, out)
+            promised = contract.make("model", config, data.labels, data.features, file)
+            open_model(out, promised).probabilities(loop.first_batch(data).photos)
 
 
-def _opened(file: str, data: Dataset, out: Path) -> Predictor:
-    return open_model(out, {"model": file, "labels": data.labels, "input": {"features": data.features}})
-
-
-def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, out: Path, file: str) -> None:
+def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, out: Path, promised: Contract) -> None:
     """Raise GaiaError if the exported file answers otherwise than the network that was trained."""
     few = data.take(data.rows("validation")[:32])
     answers = fitting(config).answers(fitted, few)
-    difference = float(abs(_opened(file, data, out).probabilities(few) - answers).max())
+    difference = float(abs(open_model(out, promised).probabilities(few) - answers).max())
     if not difference <= TOLERANCE:
-        raise GaiaError(f"{out / file} answers otherwise than the trained network, by {difference:.2g}", "not kept")
+        raise GaiaError(
+            f"{out / promised['model']} answers otherwise than the trained network, by {difference:.2g}", "not kept"
+        )
 
 
 def _text(row: dict[str, float] | None, epochs: int) -> str:

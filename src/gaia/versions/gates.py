@@ -57,11 +57,12 @@ def _floor(gate: str, limit: float, found: float | None) -> Gate:
 
 
 def _of_artifact(gates: Gates, folder: Path) -> Iterator[Gate]:
-    from gaia.runtime import artifact, golden, predictor
+    from gaia.runtime import artifact, contract, golden
+    from gaia.runtime.load import open_model
 
     manifest = artifact.verify(folder)
-    kept = artifact.read_json(folder / artifact.GOLDEN)
-    model = predictor.open_model(folder, artifact.read_json(folder / artifact.CONTRACT))
+    kept = golden.read(folder)
+    model = open_model(folder, contract.read(folder))
     if gates.megabytes is not None:
         size = (sum(f["size"] for f in manifest["files"]) + (folder / artifact.MANIFEST).stat().st_size) / 1e6
         yield Gate("megabytes", gates.megabytes, round(size, 3), size <= gates.megabytes)
@@ -79,11 +80,11 @@ def _latency(model: Any, inputs: list[Any]) -> float:
     """Median milliseconds from an input as it is sent to its probabilities, one at a time."""
     from gaia.runtime import golden
 
-    model.probabilities(golden.read(model, inputs[:1]))  # the first one also loads
+    model.probabilities(golden.inputs(model, inputs[:1]))  # the first one also loads
     taken = []
     for given in inputs * ROUNDS:
         start = time.perf_counter()
-        model.probabilities(golden.read(model, [given]))
+        model.probabilities(golden.inputs(model, [given]))
         taken.append((time.perf_counter() - start) * 1000)
     return statistics.median(taken)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gaia.runtime.contract import Contract
+    from gaia.runtime.predictor import Probabilities
 
 
-def open_model(file: Path, contract: Any) -> Callable[[Any], NDArray[np.float32]]:
+def open_model(file: Path, contract: Contract) -> Callable[[Any], Probabilities]:
     """A function from rows (a frame with the contract's features) to probabilities, float32 [n, classes].
 
     Raises whatever CatBoost says of a file that it can't read.
@@ -18,10 +23,12 @@ def open_model(file: Path, contract: Any) -> Callable[[Any], NDArray[np.float32]
     import catboost
 
     booster = catboost.CatBoost().load_model(str(file))
-    categories = [f["name"] for f in contract["input"]["features"] if f["type"] == "category"]
+    asked = contract["input"]
+    features = asked["features"] if asked["kind"] == "table" else []
+    categories = [feature["name"] for feature in features if feature["type"] == "category"]
     several = len(contract["labels"]) > 2
 
-    def run(rows: Any) -> NDArray[np.float32]:
+    def run(rows: pd.DataFrame) -> Probabilities:
         pool = catboost.Pool(rows, cat_features=categories)
         kind = "Probability"
         answers = np.asarray(booster.predict(pool, prediction_type=kind, thread_count=-1), dtype=np.float32)

@@ -1,0 +1,189 @@
+"""What data/reports/<line>/ holds: a model is measured once, and tables, pictures and the page are made of that."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gaia.data.dataset import Dataset
+from gaia.data.splits import SPLITS
+from gaia.evaluation import curves, mistakes, report
+from gaia.evaluation.importance import importance, sample
+from gaia.evaluation.metrics import Array, Metrics, score
+from gaia.runtime import artifact
+from gaia.runtime.artifact import Manifest
+from gaia.runtime.contract import Contract
+from gaia.runtime.predictor import Predictor
+
+_FORMULA = re.compile(r"[=+\-@\t\r]")  # what a cell begins with that a spreadsheet runs
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+class Measured(NamedTuple):
+    """What the test items showed of a model."""
+
+    metrics: Metrics
+    rows: NDArray[np.int64]  # [n]: where the test items stand in the index
+    truth: NDArray[np.int64]  # [n], as positions in the labels
+    predicted: NDArray[np.int64]  # [n], likewise
+    probabilities: Array  # [n, labels]
+    curves: dict[str, pd.DataFrame]  # roc, precision_recall, calibration
+    importance: pd.DataFrame
+    worst: Array  # positions among the n, the most confident mistake first
+    captions: list[str]  # of those
+
+
+def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int) -> Measured:
+    """Judge a loaded model on the test split. The same arguments give the same numbers."""
+    rows, labels = data.rows("test"), model.labels
+    positive = labels.index(model.contract["positive"])
+    truth = data.truth[rows]
+    probabilities = np.concatenate([model.probabilities(data.take(block)) for block in _blocks(rows)])
+    predicted = model.decide(probabilities)
+    some = sample(len(rows), 2000 if data.features else 100, seed)
+    worst = mistakes.worst(truth, probabilities, predicted)
+    return Measured(
+        {
+            **score(truth, probabilities, predicted, labels, positive),
+            "artifact_bytes": sum(file["size"] for file in manifest["files"]),
+        },
+        rows,
+        truth,
+        predicted,
+        probabilities,
+        {
+            "roc": curves.roc(truth, probabilities, labels, positive),
+            "precision_recall": curves.precision_recall(truth, probabilities, labels, positive),
+            "calibration": curves.calibration(truth, probabilities, labels),
+        },
+        importance(model.probabilities, data.take(rows[some]), truth[some], seed),
+        worst,
+        mistakes.captions(worst, truth, probabilities, predicted, labels),
+    )
+
+
+def write(
+    out: Path,
+    measured: Measured,
+    data: Dataset,
+    contract: Contract,
+    manifest: Manifest,
+    history: pd.DataFrame,
+    settings: str,
+) -> None:
+    """Write metrics.json, the tables, mistakes.png and report.html into `out`.
+
+    `history` is the training's, epoch by epoch; `settings` the composed configuration as YAML, for the page. The same
+    arguments give the same bytes.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    artifact.write_json(out / "metrics.json", measured.metrics)
+    for name, table in _tables(measured, data, contract["labels"], history).items():
+        _inert(table).to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+    shown = data.take(measured.rows[measured.worst])
+    if data.features:
+        features = list(measured.importance["feature"])  # the most important first: not all may fit
+        mistakes.table_sheet(shown[features], measured.captions, out / "mistakes.png")
+    else:
+        mistakes.photo_sheet(list(shown), measured.captions, out / "mistakes.png")
+    page = report.render(
+        {
+            "line": contract["line"],
+            "question": contract["question"],
+            "labels": contract["labels"],
+            "positive": contract["positive"],
+            "threshold": contract["threshold"],
+            "metrics": measured.metrics,
+            "history": history,
+            "kept_epoch": manifest["best_epoch"],
+            "truth": measured.truth,
+            "predicted": measured.predicted,
+            "curves": measured.curves,
+            "importance": measured.importance,
+            "mean_photo": None if data.features else _mean_photo(data, measured.rows),
+            "mistakes": measured.captions,
+            "mistakes_png": (out / "mistakes.png").read_bytes(),
+            "counts": _counts(data),
+            "quarantined": _quarantined(data),
+            "config": settings,
+            "files": manifest["files"],
+        }
+    )
+    (out / "report.html").write_text(page, encoding="utf-8")
+
+
+def inert(cell: str) -> str:
+    """A text as a spreadsheet shows it and doesn't run it: behind an apostrophe where it would be taken for a formula.
+
+    Numbers stay as they are.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _inert(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every text made inert: names of classes, files and columns come from whoever made the data."""
+    texts = [name for name, column in table.items() if not pd.api.types.is_numeric_dtype(column)]
+    return table.assign(**{str(name): table[name].map(inert) for name in texts})
+
+
+def _tables(measured: Measured, data: Dataset, labels: list[str], history: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {
+        "learning": _learning(history),
+        "confusion": curves.confusion(measured.truth, measured.predicted, labels),
+        **measured.curves,
+        "importance": measured.importance,
+        "predictions": _predictions(measured, data, labels),
+    }
+
+
+def _learning(history: pd.DataFrame) -> pd.DataFrame:
+    """The history with a row for each epoch and split, which is what the plot colours by."""
+    parts = [
+        pd.DataFrame(
+            {
+                "epoch": history["epoch"],
+                "split": split,
+                "loss": history[f"{split}_loss"],
+                "accuracy": history[f"{split}_accuracy"],
+            }
+        )
+        for split in ("train", "validation")
+    ]
+    return pd.concat(parts)
+
+
+def _predictions(measured: Measured, data: Dataset, labels: list[str]) -> pd.DataFrame:
+    """Each test item with its answer, so that two versions can be compared item by item."""
+    table = data.table.iloc[measured.rows][["source", "sha256", "label"]].reset_index(drop=True)
+    table["predicted"] = np.array(labels, dtype=object)[measured.predicted]
+    for i, label in enumerate(labels):
+        table[f"probability_{label}"] = measured.probabilities[:, i].astype(float).round(6)
+    return table
+
+
+def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows, so few at a time that their photos fit into any memory."""
+    return [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
+
+
+def _mean_photo(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    total = sum(data.take(block).sum(axis=0, dtype=np.int64) for block in _blocks(rows))
+    return (total // len(rows)).astype(np.uint8)
+
+
+def _counts(data: Dataset) -> pd.DataFrame:
+    """The usable items: columns label, split, n."""
+    order = pd.MultiIndex.from_product([data.labels, SPLITS], names=["label", "split"])
+    usable = data.table[data.table["verdict"] == "ok"]
+    return usable.groupby(["label", "split"]).size().reindex(order, fill_value=0).rename("n").reset_index()
+
+
+def _quarantined(data: Dataset) -> pd.DataFrame:
+    """What was set aside: columns reason, n."""
+    reasons = data.table.loc[data.table["verdict"] == "quarantined", "reason"].str.split(":").str[0]
+    return reasons.value_counts().rename_axis("reason").reset_index(name="n")

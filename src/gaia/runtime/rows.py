@@ -1,0 +1,113 @@
+"""Rows as people give them -> a frame that a model takes, and what was wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gaia.errors import Problem, nearest, shown
+from gaia.inputs import tables
+from gaia.runtime.contract import Feature, TableInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Rows(NamedTuple):
+    """The rows that can be answered, what each is called, and a problem for each of the others; in the order given."""
+
+    frame: pd.DataFrame
+    names: list[str]
+    problems: list[Problem]
+
+
+def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Rows:
+    """Rows as mappings from a feature's name, or its column in the training table, to a value.
+
+    Text is read as in training, with its decimal mark; an empty number counts as not measured; keys that are no
+    features are left out. A missing feature, text in a number, or a category that training never saw is a problem: an
+    answer would be a guess.
+    """
+    known, decimal = _words(asked), asked["decimal"]
+    columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
+    problems: dict[int, Problem] = {}
+    for at, row in enumerate(rows):
+        cells: dict[str, str] = {}
+        if isinstance(row, Mapping):
+            cells = {known[key]: _text(value, decimal) for key, value in row.items() if key in known}
+            if lacking := [feature for feature in asked["features"] if feature["name"] not in cells]:
+                strange = [str(key) for key in row if key not in known]
+                problems[at] = Problem(f"{names[at]} lacks {_called(lacking[0])}{_misspelt(lacking[0], strange)}.")
+        else:
+            says = ", ".join(feature["name"] for feature in asked["features"][:5])
+            problems[at] = Problem(f"{names[at]} is {shown(row)}", f"a row maps each feature ({says}) to a value")
+        for name, column in columns.items():
+            column.append(cells.get(name, ""))
+    return _rows(asked, columns, names, decimal, problems)
+
+
+def of_file(line: str, asked: TableInput, file: Path) -> Rows:
+    """The rows of a CSV or Parquet file, read as the training table was; each is called by its place in the file.
+
+    Raises GaiaError for a file or header that can't be read without a guess. What is a problem of a row: see above, and
+    another number of cells than the header's.
+    """
+    read = tables.read(line, file, _words(asked), asked["separator"], asked["decimal"], asked["encoding"])
+    problems = {
+        at: Problem(f"{read.sources[at]} {reason.replace(': ', ', ')}", "mend or remove it")
+        for at, reason in enumerate(read.reasons)
+        if reason
+    }
+    return _rows(asked, read.columns, read.sources, read.decimal, problems)
+
+
+def _rows(
+    asked: TableInput, columns: dict[str, list[str]], names: Sequence[str], decimal: str, problems: dict[int, Problem]
+) -> Rows:
+    import pandas as pd
+
+    frame: dict[str, Any] = {}
+    for feature in asked["features"]:
+        name, texts = feature["name"], columns[feature["name"]]
+        if feature["type"] == "number":
+            frame[name], wrong = tables.numbers(texts, decimal)
+            for at in np.flatnonzero(wrong).tolist():
+                mark = f" (the decimal mark is '{decimal}')" * tables.looks_like_other_decimal(texts[at], decimal)
+                problems.setdefault(at, Problem(f"{names[at]}: {name} is '{texts[at]}', which is no number{mark}."))
+        else:
+            frame[name], seen = np.array(texts, dtype=object), feature.get("categories", [])
+            for at in (at for at, text in enumerate(texts) if text not in seen and at not in problems):
+                likely = f"known are {', '.join(seen[:20])}{nearest(texts[at], seen)}"
+                problems[at] = Problem(f"{names[at]}: {name} is '{texts[at]}', which training never saw", likely)
+    good = [at for at in range(len(names)) if at not in problems]
+    return Rows(
+        pd.DataFrame(frame).iloc[good].reset_index(drop=True),
+        [names[at] for at in good],
+        [problems[at] for at in sorted(problems)],
+    )
+
+
+def _words(asked: TableInput) -> dict[str, str]:
+    """By which words a feature may be called: its name, or its column in the training table -> its name."""
+    return {word: feature["name"] for feature in asked["features"] for word in (feature["column"], feature["name"])}
+
+
+def _called(feature: Feature) -> str:
+    name, column = feature["name"], feature["column"]
+    return f"'{name}'" if name == column else f"'{name}' (in training the column '{column}')"
+
+
+def _misspelt(feature: Feature, unknown: list[str]) -> str:
+    """The row's unknown key that may have been meant for the feature."""
+    meant = next((key for key in unknown if nearest(key, [feature["name"], feature["column"]])), None)
+    return f"; '{meant}' may be meant for it" if meant else ""
+
+
+def _text(value: Any, decimal: str) -> str:
+    """A value as it would stand in a cell of the training table."""
+    if isinstance(value, float):
+        return repr(float(value)).replace(".", decimal)
+    return "" if value is None else str(value).strip()
