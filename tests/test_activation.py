@@ -43,7 +43,6 @@ def in_a_process(act: Callable[[], object], count: int | None = None) -> int:
     """Start `act` in a process of its own, killed as it is about to do its count-th thing with files; its pid."""
     import catboost  # noqa: F401  # what every one of them would import first
     import pandas as pd  # noqa: F401
-    from dvc_objects.fs.local import localfs  # noqa: F401
 
     from gaia.runtime import golden, predictor  # noqa: F401
     from gaia.storage import objects  # noqa: F401

@@ -88,9 +88,9 @@ def _verify(asked: argparse.Namespace) -> None:
 
 
 def _ls(asked: argparse.Namespace) -> None:
-    from gaia.storage.models import ModelStorage
+    from gaia.storage.models import models
 
-    found = ModelStorage().list_models(asked.line)
+    found = models(asked.line)
     if asked.json:
         print(json.dumps(found, indent=2))
         return
@@ -113,7 +113,7 @@ def _ls(asked: argparse.Namespace) -> None:
 
 
 def _url(asked: argparse.Namespace) -> None:
-    from gaia.storage.models import ModelStorage
+    from gaia.storage.models import url
 
-    link = ModelStorage().url(asked.version, asked.file, expires=asked.expires)
+    link = url(asked.version, asked.file, expires=asked.expires)
     print(json.dumps({"url": link}, indent=2) if asked.json else link)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from gaia import files
 from gaia.errors import GaiaError
 
 Keys = tuple[str | int, ...]
@@ -96,11 +96,9 @@ def sha256(content: dict[str, Any]) -> str:
 
 
 def write(path: Path, content: dict[str, Any], header: str) -> None:
-    """Write `content` under a comment, beside the old file first, then in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(f"# {header}\n{dump(content)}", encoding="utf-8")
-    os.replace(beside, path)
+    """Write `content` under a comment, whole or not at all."""
+    with files.replaced(path) as beside:
+        beside.write_text(f"# {header}\n{dump(content)}", encoding="utf-8")
 
 
 def _cause(error: MarkedYAMLError) -> str:

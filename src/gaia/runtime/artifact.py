@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from gaia.errors import GaiaError
+from gaia.files import sha256
 
 MANIFEST, CONTRACT, GOLDEN = "manifest.json", "contract.json", "golden.json"
 MEND = "`dvc checkout --force` restores it, or `dvc repro` makes it"  # in the workspace, where DVC puts artifacts
@@ -26,12 +26,6 @@ def read_json(path: Path, mend: str = MEND) -> Any:
         raise GaiaError(f"{path} is missing", f"{mend}") from None
     except ValueError as error:
         raise GaiaError(f"{path} is damaged ({error})", f"{mend}") from None
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(folder: Path, facts: dict[str, Any]) -> None:

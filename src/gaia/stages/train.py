@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from gaia import paths
+from gaia import files, paths
 from gaia.config import yaml
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump, load
@@ -75,7 +75,7 @@ def _write(line: str, config: PhotoLine | TableLine, framework: Any, data: Datas
         "optimizer": config.optimizer.target if config.optimizer else None,
         **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
         "model": file,
-        "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
+        "data_sha256": files.sha256(paths.prepared(line) / "index.csv"),
         "packages": {name: version(name) for name in framework.PACKAGES},
     }
     artifact.write_json(out / "training.json", facts)
@@ -128,7 +128,7 @@ def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> st
     code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
     packages = [f"{name} {version(name)}" for name in framework.PACKAGES]
     parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]
-    parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
+    parts += [files.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gaia.errors import GaiaError
 
+DAMAGED_THERE = "delete it there, and `dvc push` from a clone that has it in its cache"
 LOG = ".storage/log where it is the embedded server's"
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
 
