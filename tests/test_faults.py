@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from conftest import GIVEN, Project, Store, until
-from gaia import files
+from gaia.files import md5
 from gaia.paths import BUCKETS
 from gaia.storage import objects, remotes
 from gaia.storage.client import S3Client
@@ -32,7 +32,7 @@ def hashes_of(project: Project) -> dict[str, str | None]:
     files = [
         p for p in project.path(".dvc/cache/files").rglob("*") if p.is_file() and len(p.name.removesuffix(".dir")) == 30
     ]
-    return {p.parent.name + p.name.removesuffix(".dir"): files.md5(p) for p in files}
+    return {p.parent.name + p.name.removesuffix(".dir"): md5(p) for p in files}
 
 
 # Damage

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.storage import settings as at
-from gaia.storage.errors import DAMAGED_THERE, Corrupted, Missing, StorageError, from_client_error, from_connection
+from gaia.storage.errors import STORE_ANEW, Corrupted, Missing, StorageError, from_client_error, from_connection
 from gaia.storage.settings import Settings
 
 PART = 16 * 2**20  # bytes; a larger file goes up in parts of this size
@@ -142,7 +142,7 @@ class S3Client:
                     digest = self.read(bucket, key, file.write, progress=progress)
                 if md5 and digest != md5:
                     raise Corrupted(
-                        f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}", DAMAGED_THERE
+                        f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}", STORE_ANEW
                     )
         except OSError as error:
             raise GaiaError(f"{path} can't be written: {error.strerror}.") from None

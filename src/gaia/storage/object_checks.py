@@ -11,7 +11,7 @@ from gaia.errors import GaiaError
 from gaia.registry import tags
 from gaia.storage import cache, objects, remotes
 from gaia.storage.client import S3Client
-from gaia.storage.errors import DAMAGED_THERE
+from gaia.storage.errors import STORE_ANEW
 from gaia.storage.objects import Object, Problem
 
 SAMPLE = 20  # objects hashed where not all are asked for
@@ -41,6 +41,13 @@ class Wanted:
         """Those to be read: all with `deep`, or else a sample."""
         return self.once if self.deep else random.sample(self.once, min(SAMPLE, len(self.once)))
 
+    def mend(self) -> str:
+        """Store anew what the storage lacks or has damaged, as far as this clone's cache has it; how much that was."""
+        at = cache.folder(self.root)
+        harmed = [p for p in objects.damaged(self.once, self.client) if not cache.fault(p.needed.md5, at)]
+        objects.store(harmed, self.client, self.root, "storing anew")
+        return f"{len(harmed)} objects were stored anew"
+
 
 def dvc(at: Wanted) -> str:
     """DVC's remotes are these buckets."""
@@ -55,7 +62,7 @@ def objects_there(at: Wanted) -> str:
     """Everything is there, in the right size: judged for each revision, since they have other files under one path."""
     there = objects.sizes(at.once, at.client)
     found = [problem for needed in at.revisions.values() for problem in objects.judged(needed, there)]
-    _complain(found, f"`dvc push` brings what is missing; what is otherwise, {DAMAGED_THERE}")
+    _complain(found, STORE_ANEW)
     if not at.once:
         return "nothing is built yet"
     count, versions = len(at.once), len(tags.versions(root=at.root))
@@ -64,7 +71,7 @@ def objects_there(at: Wanted) -> str:
 
 def hashes(at: Wanted) -> str:
     """What is read has the hash that names it."""
-    _complain(objects.damaged(at.chosen, at.client), DAMAGED_THERE)
+    _complain(objects.damaged(at.chosen, at.client), STORE_ANEW)
     return f"{len(at.chosen)} of {len(at.once)} objects were read, and each has the hash that names it"
 
 

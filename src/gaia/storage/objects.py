@@ -15,7 +15,7 @@ from gaia.errors import GaiaError
 from gaia.errors import Problem as Fault
 from gaia.storage import cache, settings
 from gaia.storage.client import THREADS, Progress, S3Client
-from gaia.storage.errors import DAMAGED_THERE, Corrupted, Missing
+from gaia.storage.errors import STORE_ANEW, Corrupted, Missing
 
 PUT_BACK = "`dvc commit --force` puts what the workspace has there, `dvc fetch` what the storage has"
 
@@ -148,7 +148,8 @@ def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progr
         try:
             client.download_file(o.bucket, o.key, path, md5=o.md5.removesuffix(cache.DIR), progress=progress)
         except (Missing, Corrupted) as error:
-            return error.problems[0]._replace(found=f"{o.path}: {error.problems[0].found}")
+            found, mend = error.problems[0]
+            return Fault(f"{o.path}: {found.rstrip('.')}", mend or STORE_ANEW)
         path.chmod(0o444)  # as DVC leaves them: a linked file must not be edited in place
         return True
 
@@ -296,9 +297,7 @@ def _files(folder: Object, client: S3Client, root: Path) -> list[Object]:
         pieces: list[bytes] = []
         try:
             if client.read(folder.bucket, folder.key, pieces.append) != folder.md5.removesuffix(cache.DIR):
-                raise Corrupted(
-                    f"the listing of {folder.path} ({folder.bucket}/{folder.key}) is damaged", DAMAGED_THERE
-                )
+                raise Corrupted(f"the listing of {folder.path} ({folder.bucket}/{folder.key}) is damaged", STORE_ANEW)
         except Missing:
             return []
         listing = b"".join(pieces)

@@ -30,11 +30,11 @@ class Check(NamedTuple):
     said: str
 
 
-def verify(root: Path = Path(), *, deep: bool = False) -> Iterator[Check]:
+def verify(root: Path = Path(), *, deep: bool = False, mend: bool = False) -> Iterator[Check]:
     """Each check as it is done. Where the server can't be reached with the keys, the others are not tried.
 
-    `deep` hashes every object instead of a sample. What the checks write is deleted. Raises GaiaError if there are no
-    settings.
+    `deep` hashes every object instead of a sample; with `mend`, what is missing or damaged is stored anew before, as
+    far as this clone's cache has it. What the checks write is deleted. Raises GaiaError if there are no settings.
     """
     client = S3Client(settings.read(root))
     first = _checked("reachable", lambda: f"{client.endpoint} takes the keys and shows {len(client.buckets())} buckets")
@@ -45,11 +45,14 @@ def verify(root: Path = Path(), *, deep: bool = False) -> Iterator[Check]:
         prefix = f"gaia-verify/{secrets.token_hex(8)}/"
         scratch = Scratch(client, client.settings.buckets["models"], prefix, Path(folder))
         try:
-            yield from _all(server_checks, scratch)
+            yield from checked(server_checks, scratch)
         finally:
             with suppress(GaiaError):
                 scratch.delete()
-    yield from _all(object_checks, Wanted(client, root, deep))
+    wanted = Wanted(client, root, deep)
+    if mend:
+        yield _checked("mended", wanted.mend)
+    yield from checked(object_checks, wanted)
 
 
 def checks(module: ModuleType) -> dict[str, Callable[[Any], str]]:
@@ -58,7 +61,8 @@ def checks(module: ModuleType) -> dict[str, Callable[[Any], str]]:
     return {check.__name__.replace("_", " "): check for check in own if not check.__name__.startswith("_")}
 
 
-def _all(module: ModuleType, at: object) -> Iterator[Check]:
+def checked(module: ModuleType, at: object) -> Iterator[Check]:
+    """What each check of a module finds, as it is done."""
     for name, check in checks(module).items():
         yield _checked(name, check, at)
 
