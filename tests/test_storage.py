@@ -278,7 +278,7 @@ def test_verify_judges_each_version_by_itself_and_so_does_its_deep_look(small: P
 def test_every_public_function_of_the_checks_is_a_check_with_a_name_and_a_reason() -> None:
     """A check that was added can't be forgotten."""
     for module in (server_checks, object_checks):
-        public = [name for name in re.findall(r"^def ([a-z]\w*)", inspect.getsource(module), re.MULTILINE)]
+        public = re.findall(r"^def ([a-z]\w*)", inspect.getsource(module), re.MULTILINE)
         assert [name.replace("_", " ") for name in public] == list(checks(module))
         assert all(check.__doc__ for check in checks(module).values())
 
