@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Project, Store
+from conftest import Project, Store, until
+from gaia import files
 from gaia.deployments import activation, host
 from gaia.deployments import plan as deploy
 from gaia.deployments.sync import sync
@@ -43,7 +45,6 @@ def in_a_process(act: Callable[[], object], count: int | None = None) -> int:
     """Start `act` in a process of its own, killed as it is about to do its count-th thing with files; its pid."""
     import catboost  # noqa: F401  # what every one of them would import first
     import pandas as pd  # noqa: F401
-    from dvc_objects.fs.local import localfs  # noqa: F401
 
     from gaia.frameworks.catboost import reader  # noqa: F401
     from gaia.runtime import golden, load  # noqa: F401
@@ -232,45 +233,141 @@ def test_what_the_cache_has_not_whole_is_refused_by_name(
     assert (model(live, "spores"), live.run("git", "for-each-ref").stdout) == before
 
 
-@pytest.mark.parametrize("file", ["model.cbm", "manifest.json", "golden.json", "contract.json"])
-def test_a_placed_version_that_was_changed_is_refused_by_name(live: Project, file: str) -> None:
+FILES = ["model.cbm", "manifest.json", "golden.json", "contract.json"]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("harm", [damage, Path.unlink])
+def test_a_placed_version_that_was_changed_is_mended(
+    live: Project, file: str, harm: Callable[[Path], object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Kind: refused although the bytes can be had."""
     path = host.folder(tags.find("spores@v1.1.0", live.root), live.root) / file
+    whole = path.read_bytes()
+    harm(path)
+    make_live(live, "spores@v1.1.0")
+    assert path.read_bytes() == whole
+    assert f"mended {file} in {path.parent}" in capfd.readouterr().err
+
+
+def test_a_placed_version_that_can_not_be_had_anew_is_refused_and_what_is_live_stays(live: Project) -> None:
+    path = host.folder(tags.find("spores@v1.1.0", live.root), live.root) / "model.cbm"
     damage(path)
-    with pytest.raises(
-        GaiaError, match=f"{path.parent.name}/{file} is .*remove .* and `gaia sync spores` brings it anew"
-    ):
+    cached(live, "spores@v1.1.0", "model.cbm").unlink()
+    with pytest.raises(GaiaError, match=f"{path.parent.name} is damaged, and spores@v1.1.0 can't be had: .*missing"):
         make_live(live, "spores@v1.1.0")
     assert host.current("spores", root=live.root) == host.folder(tags.find("spores@v1.0.0", live.root), live.root)
-    for each in path.parent.iterdir():
-        each.unlink()
-    path.parent.rmdir()
+
+
+def test_a_strange_file_in_a_placed_version_is_refused_by_name_and_removing_it_is_enough(live: Project) -> None:
+    stranger = host.folder(tags.find("spores@v1.1.0", live.root), live.root) / "stranger.bin"
+    stranger.touch()
+    with pytest.raises(GaiaError, match=r"stranger[.]bin is not named in manifest[.]json; remove it"):
+        make_live(live, "spores@v1.1.0")
+    stranger.unlink()
     make_live(live, "spores@v1.1.0")
 
 
-def test_a_strange_file_in_a_placed_version_is_refused_by_name(live: Project) -> None:
-    (host.folder(tags.find("spores@v1.1.0", live.root), live.root) / "stranger.bin").touch()
-    with pytest.raises(GaiaError, match=r"stranger[.]bin is not named"):
-        make_live(live, "spores@v1.1.0")
-
-
-def test_a_version_of_another_line_in_its_place_is_refused(live: Project) -> None:
+def test_a_version_of_another_line_in_its_place_is_mended(live: Project) -> None:
     """Whole in itself, and not what dvc.lock pins."""
     make_live(live, "cultures")
     stranger = host.current("cultures", root=live.root)
     assert stranger
-    there = host.folder(tags.find("spores@v1.1.0", live.root), live.root)
+    tag = tags.find("spores@v1.1.0", live.root)
+    there = host.folder(tag, live.root)
     for file in there.iterdir():
         file.unlink()
         file.write_bytes((stranger / file.name).read_bytes())
-    with pytest.raises(GaiaError, match="manifest.json is not the one of spores@v1.1.0"):
-        make_live(live, "spores@v1.1.0")
+    with pytest.raises(GaiaError, match="manifest.json is not the one of spores@v1.1.0; `gaia sync spores` mends it"):
+        activation.verify(there, activation.pin(tag, live.root), tag)
+    make_live(live, "spores@v1.1.0")
+    activation.verify(there, activation.pin(tag, live.root), tag)
 
 
-def test_nothing_is_copied_where_the_file_system_can_link(live: Project) -> None:
+def test_a_placed_version_shares_no_byte_with_the_cache_and_is_read_only(live: Project) -> None:
+    """Kind: one flipped byte damages both."""
     placed = host.folder(tags.find("spores@v1.0.0", live.root), live.root) / "model.cbm"
     path = cached(live, "spores@v1.0.0", "model.cbm")
-    assert placed.samefile(path) or live.run("stat", "-f", "-c", "%T", ".").stdout.strip() in ("btrfs", "xfs")
+    whole = placed.read_bytes()
+    assert not placed.samefile(path)
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.write(b"flipped")
+    assert placed.read_bytes() == whole
     assert all(not file.stat().st_mode & 0o222 for file in placed.parent.iterdir()), "a placed file can be edited"
+
+
+def test_sync_mends_what_is_live_though_nothing_moved(live: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """Kind: "as before" is said without looking."""
+    before = model(live, "spores")
+    damage(live.path("deployments/spores/current/model.cbm"))
+    assert [(each.moved, each.problem) for each in sync(root=live.root)] == [(False, "")]
+    assert model(live, "spores") == before
+    assert "mended model.cbm" in capfd.readouterr().err
+    sync(root=live.root)
+    assert capfd.readouterr().err == "", "it mends what is whole"
+
+
+def test_sync_names_what_is_live_and_damaged_and_can_not_be_mended(live: Project) -> None:
+    damage(live.path("deployments/spores/current/model.cbm"))
+    cached(live, "spores@v1.0.0", "model.cbm").unlink()
+    (found,) = sync(root=live.root)
+    assert "is damaged, and spores@v1.0.0 can't be had: " in found.problem
+    assert live.run("gaia", "sync", ok=False).returncode == 1
+
+
+def test_a_host_that_watches_mends_what_is_live(live: Project) -> None:
+    command, path = ["gaia", "sync", "--watch", "0.1"], live.path("deployments/spores/current/model.cbm")
+    whole = path.read_bytes()
+    with subprocess.Popen(command, cwd=live.root, env=live.environment, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.DEVNULL) as watcher:  # fmt: skip
+        try:
+            assert watcher.stdout
+            assert "as before" in watcher.stdout.readline()
+            damage(path)
+            until(lambda: path.read_bytes() == whole, "the watcher to mend the live version")
+        finally:
+            watcher.terminate()
+
+
+def test_a_reader_finds_every_file_while_a_version_is_mended(live: Project) -> None:
+    folder = host.current("spores", root=live.root)
+    assert folder
+    whole = {file: file.read_bytes() for file in folder.iterdir()}
+
+    def mend() -> None:
+        for _ in range(20):
+            for file, content in whole.items():
+                with files.replaced(file, within=live.root) as beside:
+                    beside.write_bytes(content[:-1])
+            assert not sync("spores", root=live.root)[0].problem
+
+    pid, polls = in_a_process(mend), 0
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        for file, content in whole.items():
+            assert (host.link("spores", root=live.root) / file.name).read_bytes() in (content, content[:-1])
+        polls += 1
+    assert {file: file.read_bytes() for file in folder.iterdir()} == whole
+    assert polls > 100
+
+
+def test_killed_as_it_mends_it_leaves_nothing_that_the_next_run_does_not_mend(live: Project) -> None:
+    folder = host.current("spores", root=live.root)
+    assert folder
+    whole = {file: file.read_bytes() for file in folder.iterdir()}
+    count = 0
+    while True:
+        for file in whole:
+            damage(file)
+        count += 3
+        code = ended(in_a_process(lambda: sync("spores", root=live.root)[0].problem and os._exit(3), count))
+        assert code in (0, -signal.SIGKILL)
+        assert {file.name for file in folder.iterdir()} == {file.name for file in whole}
+        if code == 0:
+            break
+        assert ended(in_a_process(lambda: sync("spores", root=live.root)[0].problem and os._exit(3))) == 0
+        assert {file: file.read_bytes() for file in folder.iterdir()} == whole
+    assert count > 30
 
 
 @pytest.fixture
@@ -306,3 +403,54 @@ def test_a_damaged_cache_is_mended_from_the_storage_and_a_damaged_object_is_refu
         make_live(stored, "spores@v1.1.0")
     assert model(stored, "spores") == before
     assert not path.exists(), "a damaged object was let into the cache"
+
+
+def test_a_rollback_to_a_damaged_version_mends_it_from_the_storage(stored: Project) -> None:
+    for version in ("v1.0.0", "v1.1.0"):
+        make_live(stored, f"spores@{version}")
+    folder = host.folder(tags.find("spores@v1.0.0", stored.root), stored.root)
+    whole = {file: file.read_bytes() for file in folder.iterdir()}
+    damage(folder / "model.cbm")
+    (folder / "contract.json").unlink()
+    shutil.rmtree(stored.path(".dvc/cache"))
+    stored.run("gaia", "rollback", "spores", "--reason", "why", "--yes")
+    assert {file: file.read_bytes() for file in folder.iterdir()} == whole
+    assert host.current("spores", root=stored.root) == folder
+
+
+def test_what_status_says_of_a_damaged_version_mends_it(stored: Project) -> None:
+    """Kind: advice that nobody has tried."""
+    make_live(stored, "spores@v1.0.0", "staging")
+    make_live(stored, "spores@v1.1.0")
+    for link in ("current", "current-staging"):
+        damage(stored.path("deployments/spores", link, "model.cbm"))
+    shutil.rmtree(stored.path(".dvc/cache"))
+    for stage, mend in (("prod", "gaia sync spores"), ("staging", "gaia sync spores --stage staging")):
+        folder = host.current("spores", stage, stored.root)
+        version = next(tag for tag in tags.versions("spores", stored.root) if host.folder(tag, stored.root) == folder)
+        assert folder
+        with pytest.raises(GaiaError) as caught:
+            activation.verify(folder, activation.pin(version, stored.root), version, stage)
+        assert caught.value.problems[0].mend == f"`{mend}` mends it"
+        stored.run(*mend.split())
+        activation.verify(folder, activation.pin(version, stored.root), version, stage)
+
+
+def test_another_process_is_waited_for_and_that_is_said(live: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    pid = None
+    with host.changing("spores", live.root):
+        pid = in_a_process(lambda: make_live(live, "spores@v1.1.0"))
+        until(lambda: "another process is changing" in capfd.readouterr().err, "the other to say that it waits")
+        assert host.current("spores", root=live.root) == host.folder(tags.find("spores@v1.0.0", live.root), live.root)
+    assert ended(pid) == 0
+    assert host.current("spores", root=live.root) == host.folder(tags.find("spores@v1.1.0", live.root), live.root)
+
+
+def test_a_lock_of_a_group_is_for_the_group(live: Project) -> None:
+    live.path("deployments/spores/.lock").unlink()
+    old = os.umask(0o002)
+    try:
+        sync("spores", root=live.root)
+    finally:
+        os.umask(old)
+    assert live.path("deployments/spores/.lock").stat().st_mode & 0o777 == 0o664

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from conftest import GIVEN, Project, Store, until
+from gaia.files import md5
 from gaia.paths import BUCKETS
 from gaia.storage import objects, remotes
 from gaia.storage.client import S3Client
@@ -31,7 +32,7 @@ def hashes_of(project: Project) -> dict[str, str | None]:
     files = [
         p for p in project.path(".dvc/cache/files").rglob("*") if p.is_file() and len(p.name.removesuffix(".dir")) == 30
     ]
-    return {p.parent.name + p.name.removesuffix(".dir"): objects._md5(p) for p in files}
+    return {p.parent.name + p.name.removesuffix(".dir"): md5(p) for p in files}
 
 
 # Damage
@@ -61,7 +62,7 @@ def test_a_flipped_byte_in_the_cache_is_named_by_verify_and_mended_by_fetching(s
     cached.chmod(0o444)
     done = small.run("gaia", "storage", "verify", "--deep", ok=False)
     assert done.returncode == 1
-    assert "FAILED cache: data/models/plants/model.onnx (damaged" in done.stdout
+    assert "FAILED copies here: data/models/plants/model.onnx (damaged" in done.stdout
     assert objects.fetch([bad], store.client, small.root) == 1
     assert cached.read_bytes() == content
 

@@ -53,7 +53,7 @@ def test_versions_are_listed_and_the_latest_is_so_by_number(released: Project) -
     assert models(released).list_model_versions("plants") == list(VERSIONS)
     assert models(released).get_latest_version("plants") == "plants@v10.0.0"
     assert models(released).list_model_versions("cultures") == []
-    with pytest.raises(GaiaError, match=r"there is no version of 'plant' yet \(did you mean 'plants'\?\)"):
+    with pytest.raises(GaiaError, match=r"there is no version of a line 'plant'; .*\(did you mean 'plants'\?\)"):
         models(released).get_latest_version("plant")
 
 

@@ -184,12 +184,12 @@ def test_an_object_that_vanished_or_shrank_in_the_storage_is_seen(versioned: Pro
 
 
 def _model(project: Project) -> str:
-    from gaia.storage import objects
+    from gaia.storage import cache
     from gaia.versions.record import Record
 
     found = Record("cultures", git.commit("HEAD", project.root), root=project.root)
     md5 = found.files(found.artifact)["data/models/cultures/model.cbm"]
-    return objects.key(md5).removeprefix("files/md5/")
+    return cache.key(md5).removeprefix("files/md5/")
 
 
 def test_a_storage_that_does_not_answer_is_not_taken_for_empty(versioned: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -18,7 +19,8 @@ from ruamel.yaml import YAML
 
 from conftest import ROOT, Project, Store, free_ports
 from gaia.errors import GaiaError
-from gaia.storage import remotes, settings
+from gaia.storage import object_checks, remotes, server_checks, settings
+from gaia.storage.verify import checks
 
 
 def clone(project: Project, root: Path, **variables: object) -> Project:
@@ -254,9 +256,31 @@ def test_verify_is_all_green_after_a_push_and_leaves_nothing(small: Project, sto
     assert len(found) == 14
     assert [check["name"] for check in found if not check["ok"]] == []
     said = {check["name"]: check["said"] for check in found}
-    assert "11 that dvc.lock and 1 versions need" in said["objects"]
+    assert "11 that dvc.lock and 1 versions need" in said["objects there"]
     assert "11 of 11 objects were read" in said["hashes"]
     assert {(b, s.key) for b in store.settings.buckets.values() for s in store.client.list_objects(b)} == before
+
+
+def test_verify_judges_each_version_by_itself_and_so_does_its_deep_look(small: Project, store: Store) -> None:
+    """Kind: a path taken for an identity. Versions have other files, of other sizes, under the same paths."""
+    for seed, version in ((60, "plants@v1.0.0"), (700, "plants@v1.1.0")):
+        small.edit("params.yaml", lambda p, seed=seed: p["lines"]["plants"].update(seed=seed))
+        small.repro()
+        small.commit(version)
+        small.run("git", "tag", "-a", version, "-m", version)
+    store.fill(small, "plants@v1.0.0", "plants@v1.1.0")
+    for how in ((), ("--deep",)):
+        found = {check["name"]: check for check in asked(small, "verify", *how)}
+        assert [name for name, check in found.items() if not check["ok"]] == []
+        assert "that dvc.lock and 2 versions need are there" in found["objects there"]["said"]
+
+
+def test_every_public_function_of_the_checks_is_a_check_with_a_name_and_a_reason() -> None:
+    """A check that was added can't be forgotten."""
+    for module in (server_checks, object_checks):
+        public = re.findall(r"^def ([a-z]\w*)", inspect.getsource(module), re.MULTILINE)
+        assert [name.replace("_", " ") for name in public] == list(checks(module))
+        assert all(check.__doc__ for check in checks(module).values())
 
 
 def test_verify_finds_what_is_missing_damaged_or_misconfigured(small: Project, store: Store) -> None:
@@ -275,10 +299,10 @@ def test_verify_finds_what_is_missing_damaged_or_misconfigured(small: Project, s
     done = small.run("gaia", "storage", "verify", "--deep", ok=False)
     assert done.returncode == 1
     failed = dict(re.findall(r"^FAILED ([^:]+): (.*)", done.stdout, re.MULTILINE))
-    assert set(failed) == {"DVC", "objects", "hashes"}
-    assert all(f"{m.bucket}/{m.key}" in failed["objects"] for m in models)
+    assert set(failed) == {"dvc", "objects there", "hashes"}
+    assert all(f"{m.bucket}/{m.key}" in failed["objects there"] for m in models)
     assert "data/prepared/cultures/arrays.npy (damaged" in failed["hashes"]
-    assert "error: 3 of 14 checks failed: DVC, objects, hashes." in done.stdout
+    assert "error: 3 of 14 checks failed: dvc, objects there, hashes." in done.stdout
 
 
 def test_verify_without_a_server_or_with_wrong_keys_is_one_failed_check(small: Project, store: Store) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["ModelStorage", "ModelVersionManager"]
+
 
 def __getattr__(name: str) -> Any:  # `from gaia import ModelStorage`, when it is asked for
-    if name == "ModelStorage":
-        from gaia.storage.models import ModelStorage
+    if name in __all__:
+        from gaia import api
 
-        return ModelStorage
-    if name == "ModelVersionManager":
-        from gaia.api import ModelVersionManager
-
-        return ModelVersionManager
+        return getattr(api, name)
     raise AttributeError(f"module 'gaia' has no attribute '{name}'")

@@ -143,15 +143,16 @@ def _disk(root: Path) -> Iterator[tuple[str, ...]]:
             yield found.problem, found.mend
         elif found.event:
             live = f"{found.event.version.name} is live in {found.stage}"
-            yield from _whole(found.here, found.event.version, live, root) if found.here else ((f"{live}, not here",),)
+            version, stage = found.event.version, found.stage
+            yield from _whole(found.here, version, stage, root) if found.here else ((f"{live}, not here",),)
     if nothing:
         yield ("nothing is live",)
 
 
-def _whole(folder: Path, version: Tag[Version], live: str, root: Path) -> Iterator[tuple[str, ...]]:
+def _whole(folder: Path, version: Tag[Version], stage: str, root: Path) -> Iterator[tuple[str, ...]]:
     try:
-        activation.verify(folder, activation.pin(version, root), version)
-        yield (f"{live}, and here",)
+        activation.verify(folder, activation.pin(version, root), version, stage)
+        yield (f"{version.name} is live in {stage}, and here",)
     except GaiaError as error:
         yield _halves(error)
 

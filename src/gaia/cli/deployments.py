@@ -191,8 +191,8 @@ def _print_synced(found: list[Any], as_json: bool, quiet: bool) -> None:
 def _cleanup(asked: argparse.Namespace) -> None:
     from gaia.deployments import cleanup
 
+    objects = cleanup.unused(asked.yes) if asked.remote else []  # first, as it may refuse
     found = cleanup.cleanup(asked.line, asked.keep, asked.yes)
-    objects = cleanup.unused(asked.yes) if asked.remote else []
     if asked.json:
         folders = [{"folder": str(each.folder), "bytes": each.size} for each in found]
         print(json.dumps({"removed": asked.yes, "folders": folders, "objects": objects}, indent=2))

@@ -20,6 +20,7 @@ def add(verbs: Any) -> None:
     verb(inner, "status", _status, help="which server it is, and whether it answers")
     verify = verb(inner, "verify", _verify, help="check the server, and all that dvc.lock and the versions need of it")
     verify.add_argument("--deep", action="store_true", help="hash every object, not a sample")
+    verify.add_argument("--mend", action="store_true", help="first store anew what is missing or damaged there")
     ls = verb(inner, "ls", _ls, help="the files of each version: size, hash, bucket")
     ls.add_argument("line", nargs="?")
     url = verb(inner, "url", _url, help="a link to one file of a version, for somebody without keys")
@@ -75,7 +76,7 @@ def _verify(asked: argparse.Namespace) -> None:
     from gaia.storage.verify import verify
 
     found = []
-    for check in verify(deep=asked.deep):
+    for check in verify(deep=asked.deep, mend=asked.mend):
         found.append(check)
         if not asked.json:
             mark = "[green]ok[/]    " if check.ok else "[red]FAILED[/]"
@@ -88,9 +89,9 @@ def _verify(asked: argparse.Namespace) -> None:
 
 
 def _ls(asked: argparse.Namespace) -> None:
-    from gaia.storage.models import ModelStorage
+    from gaia.storage.models import models
 
-    found = ModelStorage().list_models(asked.line)
+    found = models(asked.line)
     if asked.json:
         print(json.dumps(found, indent=2))
         return
@@ -113,7 +114,7 @@ def _ls(asked: argparse.Namespace) -> None:
 
 
 def _url(asked: argparse.Namespace) -> None:
-    from gaia.storage.models import ModelStorage
+    from gaia.storage.models import url
 
-    link = ModelStorage().url(asked.version, asked.file, expires=asked.expires)
+    link = url(asked.version, asked.file, expires=asked.expires)
     print(json.dumps({"url": link}, indent=2) if asked.json else link)

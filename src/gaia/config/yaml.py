@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,6 +14,7 @@ from ruamel.yaml import YAML, MappingNode, Node
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from gaia import files
 from gaia.errors import GaiaError, Problem
 
 Keys = tuple[str | int, ...]
@@ -148,11 +148,9 @@ def sha256(content: dict[str, Any]) -> str:
 
 
 def write(path: Path, content: dict[str, Any], header: str) -> None:
-    """Write `content` under a comment, beside the old file first, then in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(f"# {header}\n{dump(content)}", encoding="utf-8")
-    os.replace(beside, path)
+    """Write `content` under a comment, whole or not at all."""
+    with files.replaced(path) as beside:
+        beside.write_text(f"# {header}\n{dump(content)}", encoding="utf-8")
 
 
 def _no_yaml(path: Path, error: MarkedYAMLError) -> GaiaError:

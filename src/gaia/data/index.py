@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gaia import files
 from gaia.config.schema import Data, Photos
 from gaia.data.splits import representatives, split_of
 
@@ -56,7 +56,6 @@ def printable(text: str) -> str:
 
 
 def write(folder: Path, index: pd.DataFrame) -> None:
-    """Write `index.csv` beside, then in its place."""
-    folder.mkdir(parents=True, exist_ok=True)
-    index[COLUMNS].to_csv(folder / "index.csv.new", index=False, lineterminator="\n")
-    os.replace(folder / "index.csv.new", folder / "index.csv")
+    """Write `index.csv`, whole or not at all."""
+    with files.replaced(folder / "index.csv") as beside:
+        index[COLUMNS].to_csv(beside, index=False, lineterminator="\n")

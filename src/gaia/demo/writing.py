@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +14,11 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from gaia import files
+
 Draw = Callable[[str, np.random.Generator, int], Image.Image]
 
-OURS = re.compile(r"demo-\d{5,}\.jpg(\.part)?")
+OURS = re.compile(r"demo-\d{5,}\.jpg|\.demo-\d{5,}\.jpg\..+\.new")  # the second is what a kill has left
 QUALITY = 88
 # Below this many photos a process would take longer to start than it would save.
 PHOTOS_PER_PROCESS = 100
@@ -46,7 +47,7 @@ def write_photos(
     write = partial(_write_photo, folder, draw, tuple(labels), size, seed, label_noise)
     console = Console(stderr=True)
     written = set(track(_spread(write, count), f"Drawing {folder}", count, console=console))
-    for path in folder.glob("*/demo-*"):
+    for path in folder.glob("*/*demo-*"):
         if OURS.fullmatch(path.name) and path not in written:
             path.unlink()
 
@@ -57,8 +58,7 @@ def write_table(folder: Path, rows: int, seed: int, label_noise: float) -> None:
     from gaia.demo import cultures
 
     table = cultures.table(rows, seed, label_noise)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _beside(folder / "cultures.csv") as part:
+    with files.replaced(folder / "cultures.csv") as part:
         table.to_csv(part, index=False, lineterminator="\n")
 
 
@@ -83,20 +83,6 @@ def _write_photo(
     strays, others = rng.random() < label_noise, [other for other in labels if other != label]
     stray = others[rng.integers(len(others))]
     path = folder / (stray if strays else label) / f"demo-{number:05d}.jpg"
-    with _beside(path) as part:
+    with files.replaced(path) as part:
         draw(label, rng, size).save(part, "JPEG", quality=QUALITY)
     return path
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to: renamed to it in the end, or deleted where the writing failed.
-
-    Never written in place: DVC may have linked the old file to its cache, which must not change.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

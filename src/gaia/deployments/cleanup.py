@@ -11,6 +11,10 @@ from typing import NamedTuple
 from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry import history, tags
+from gaia.registry.git import git
+from gaia.registry.git import remote as git_remote
+from gaia.storage import cache, settings
+from gaia.storage.client import S3Client
 
 KEEP = 5
 
@@ -31,7 +35,7 @@ def cleanup(line: str, keep: int = KEEP, remove: bool = False, root: Path = Path
     known = tags.of_line(line, root)
     if keep < 0:
         raise GaiaError(f"--keep is {keep}", "it should be 0 or more")
-    with host.changing(line, root) as new:
+    with host.changing(line, root) as making:
         events = history.read(line, root)
         needed = set(host.live_here(line, root).values())
         for stage in {event.tag.name.stage for event in events}:
@@ -45,21 +49,58 @@ def cleanup(line: str, keep: int = KEEP, remove: bool = False, root: Path = Path
         removable = [Removable(path, sum(file.stat().st_size for file in path.iterdir())) for path in found]
         if remove:
             for each in removable:
-                host.discard(each.folder, new)
+                host.discard(each.folder, making)
     return removable
 
 
 def unused(remove: bool = False, root: Path = Path()) -> list[str]:
     """The objects, in the buckets and in this clone's cache, that `dvc gc` finds unused, and with `remove` they go.
 
-    Used is what the workspace, any branch of this clone, or any tag needs; tags are fetched before. Raises GaiaError
-    if they can't be, or with what DVC complains of.
+    Used is what the workspace, any branch of this clone, or any tag needs; tags are fetched before. What went is what
+    was listed before and is no more. Raises GaiaError if tags can't be fetched or have not been shared, or with what
+    DVC complains of.
     """
+    _refuse_unshared_tags(root)
     tags.fetch(root)
+    client = S3Client(settings.read(root))
+    before = _everything(client, root) if remove else set()
+    said = _gc("--force" if remove else "--dry", root)
+    if not remove:  # the one case in which DVC says which
+        return re.findall(r"^Removing (.+)$", said, re.MULTILINE)
+    return sorted(before - _everything(client, root))
+
+
+def _refuse_unshared_tags(root: Path) -> None:
+    """Raise GaiaError if a version or deployment of this clone is not at the remote: what only this clone knows of
+    could be lost to it by the fetch, and the objects with it."""
+    remote = git_remote(root)
+    if remote is None:
+        return
+    listed = git("ls-remote", "--tags", "--refs", remote, root=root).split()[1::2]
+    ours = [str(tag.name) for tag in tags.versions(root=root)] + [str(tag.name) for tag in tags.deployments(root=root)]
+    lacks = [name for name in ours if f"refs/tags/{name}" not in listed]
+    refs = " ".join(f"'refs/tags/{name}'" for name in lacks)
+    if lacks:
+        more = f" and {len(lacks) - 1} more are" if lacks[1:] else " is"
+        raise GaiaError(
+            f"{lacks[0]}{more} not at {remote}, so others could not know what they need",
+            f"`git push {remote} {refs}` shares them",
+        )
+
+
+def _everything(client: S3Client, root: Path) -> set[str]:
+    """Each object of the buckets and of the cache, as `dvc gc` names them."""
+    kept, objects = cache.folder(root).absolute() / cache.OBJECTS, f"{cache.OBJECTS}/"
+    stored = {f"{bucket}/{found.key}" for bucket in client.settings.buckets.values()
+              for found in client.list_objects(bucket, objects)}  # fmt: skip
+    return stored | {str(path) for path in kept.rglob("*") if path.is_file()}
+
+
+def _gc(how: str, root: Path) -> str:
     scope = ("--workspace", "--all-branches", "--all-tags", "--cloud")
-    command = [sys.executable, "-m", "dvc", "gc", *scope, "--force" if remove else "--dry"]
+    command = [sys.executable, "-m", "dvc", "gc", *scope, how]
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ")
         raise GaiaError(f"dvc gc: {said.rstrip('.')}.")
-    return re.findall(r"^Removing (.+)$", done.stdout + done.stderr, re.MULTILINE)
+    return done.stdout + done.stderr

@@ -9,7 +9,6 @@ deployment_history.json            a rendering of the tags, for people and scrip
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gaia import paths
+from filelock import FileLock, Timeout
+
+from gaia import files, paths
 from gaia.errors import GaiaError
 from gaia.registry.history import Event
 from gaia.registry.names import PROD
@@ -72,30 +73,38 @@ def changing(line: str, root: Path = Path()) -> Iterator[Path]:
 
     The right ends with the process, however it ends. What a killed run left is removed.
     """
-    import fcntl  # not where Windows is
-
     here = root / paths.deployments(line)
-    new = here / ".new"
+    making = here / ".new"
     try:
         versions(line, root).mkdir(parents=True, exist_ok=True)
-        with (here / ".lock").open("w") as lock:
+        with _alone(here):
+            _remove(making)
+            making.mkdir()
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"another process is changing {here}; waiting for it ...", file=sys.stderr)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            _remove(new)
-            new.mkdir()
-            try:
-                yield new
+                yield making
             finally:
-                _remove(new)
+                _remove(making)
     except OSError as error:
         raise GaiaError(f"{error.filename or here}: {error.strerror or error}.") from None
 
 
+@contextmanager
+def _alone(here: Path) -> Iterator[None]:
+    """Nobody else changes the folder meanwhile; that it has to be waited for is said."""
+    lock = FileLock(here / ".lock")  # made with the rights that the umask gives, so that a group may share it
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is changing {here}; waiting for it ...", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def place(made: Path, version: Tag[Version], root: Path = Path()) -> Path:
-    """Put a folder that was made in `.new` where the version belongs; its files become read-only."""
+    """Put a folder that was made in `making` where the version belongs; its files become read-only."""
     for file in made.iterdir():
         file.chmod(0o444)
     there = folder(version, root)
@@ -103,19 +112,32 @@ def place(made: Path, version: Tag[Version], root: Path = Path()) -> Path:
     return there
 
 
-def switch(line: str, stage: str, to: Path, new: Path, root: Path = Path()) -> None:
+def mend(there: Path, whole: Path) -> list[str]:
+    """Put the files of a whole folder, made in `making`, where a version's folder lacks or has damaged them; their
+    names.
+
+    Each takes its place by a rename, so whoever reads meanwhile finds every file; what else lies there stays.
+    """
+    lack = [file for file in sorted(whole.iterdir()) if files.md5(there / file.name) != files.md5(file)]
+    for file in lack:
+        file.chmod(0o444)
+        file.replace(there / file.name)
+    return [file.name for file in lack]
+
+
+def switch(line: str, stage: str, to: Path, making: Path, root: Path = Path()) -> None:
     """Make the placed folder `to` the live one: the link is replaced in one step, so there always is one."""
-    (new / "link").symlink_to(Path("versions") / to.name)
-    os.replace(new / "link", link(line, stage, root))
+    with files.replaced(link(line, stage, root), within=making) as beside:
+        beside.symlink_to(Path("versions") / to.name)
 
 
-def discard(there: Path, new: Path) -> None:
+def discard(there: Path, making: Path) -> None:
     """Remove a version's folder: out of sight first, then file by file."""
-    there.rename(new / there.name)
-    _remove(new / there.name)
+    there.rename(making / there.name)
+    _remove(making / there.name)
 
 
-def render(line: str, events: list[Event], new: Path, root: Path = Path()) -> None:
+def render(line: str, events: list[Event], making: Path, root: Path = Path()) -> None:
     """Write deployment_history.json, unless it says the same already."""
     text = json.dumps({"line": line, "deployments": [event.facts() for event in events]}, indent=2) + "\n"
     file = root / paths.deployments(line) / HISTORY
@@ -124,8 +146,8 @@ def render(line: str, events: list[Event], new: Path, root: Path = Path()) -> No
             return
     except (OSError, UnicodeDecodeError):
         pass  # missing or damaged: made anew from the tags
-    (new / HISTORY).write_text(text, encoding="utf-8")
-    os.replace(new / HISTORY, file)
+    with files.replaced(file, within=making) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def _remove(path: Path) -> None:

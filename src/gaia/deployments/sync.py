@@ -52,7 +52,7 @@ def _follow(line: str, stage: str, root: Path) -> Synced:
             live = history.live(events)[line, stage].version
             version = live.name
             there = host.folder(live, root)
-            if host.current(line, stage, root) != there:
+            if host.current(line, stage, root) != there or not activation.is_whole(there, activation.pin(live, root)):
                 there = activation.prepare(live, new, root).folder
             return Synced(line, stage, version, follow(events, line, stage, there, new, root), "")
     except GaiaError as error:

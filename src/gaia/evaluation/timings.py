@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gaia import paths
+from gaia import files, paths
 
 
 @contextmanager
@@ -17,10 +16,9 @@ def timed(line: str, stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     file = paths.reports(line) / "timings.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name("timings.json.new")
-    beside.write_text(json.dumps(read(line) | {stage: round(time.perf_counter() - start, 1)}) + "\n")
-    os.replace(beside, file)
+    seconds = read(line) | {stage: round(time.perf_counter() - start, 1)}
+    with files.replaced(file) as beside:
+        beside.write_text(json.dumps(seconds) + "\n")
 
 
 def read(line: str) -> dict[str, float]:

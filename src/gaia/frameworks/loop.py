@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia import files
 from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
 from gaia.console import console
 from gaia.data.dataset import Dataset
@@ -173,14 +174,9 @@ def stepping(target: str) -> AbstractContextManager[None]:
 
 
 def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:
-    """Keep one finished epoch for resuming: written beside, then renamed, so that a kill leaves the old one whole; on
-    the disk before it is renamed, so that a power cut does, too."""
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / "epoch.new"
-    write(beside)
-    with beside.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(beside, folder / "epoch")
+    """Keep one finished epoch for resuming: a kill or a power cut leaves the old one or the new one, whole."""
+    with files.replaced(folder / "epoch", durable=True) as beside:
+        write(beside)
 
 
 def load_checkpoint(folder: Path, read: Callable[[Path], State]) -> State | None:

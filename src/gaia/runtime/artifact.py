@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
+from gaia import files
 from gaia.errors import GaiaError
 from gaia.runtime.typed import misfit
 
@@ -89,20 +89,14 @@ def restored(folder: Path) -> str:
     )
 
 
-def sha256(path: Path) -> str:
-    """The file's sha256, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def seal(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write manifest.json last: `facts` (see Facts), then name, size and hashes of every other file of the folder."""
-    files = [
-        File(name=path.name, size=path.stat().st_size, sha256=sha256(path), md5=_md5(path))
+    entries = [
+        File(name=path.name, size=path.stat().st_size, sha256=files.sha256(path), md5=files.md5(path) or "")
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     ]
-    write_json(folder / MANIFEST, {"format": FORMAT} | dict(facts) | {"files": files})
+    write_json(folder / MANIFEST, {"format": FORMAT} | dict(facts) | {"files": entries})
 
 
 def manifest(folder: Path, mend: str | None = None) -> Manifest:
@@ -130,7 +124,7 @@ def verify(folder: Path, mend: str | None = None) -> Manifest:
         path = folder / entry["name"]
         if path.name != entry["name"] or not path.is_file():
             raise GaiaError(f"{path} is missing, though {MANIFEST} names it", mend)
-        if path.stat().st_size != entry["size"] or sha256(path) != entry["sha256"]:
+        if path.stat().st_size != entry["size"] or files.sha256(path) != entry["sha256"]:
             raise GaiaError(f"{path} is not the file that {MANIFEST} names", mend)
     if unknown := {p.name for p in folder.iterdir()} - {entry["name"] for entry in found["files"]} - {MANIFEST}:
         raise GaiaError(f"{folder / min(unknown)} is not named in {MANIFEST}", "remove it")
@@ -144,10 +138,4 @@ def md5(folder: Path) -> str:
     reading them; an artifact of format 1 is read. Raises GaiaError as `manifest` does.
     """
     hashes = {entry["name"]: entry.get("md5") for entry in manifest(folder)["files"]} | {MANIFEST: None}
-    files = [{"md5": hashes[name] or _md5(folder / name), "relpath": name} for name in sorted(hashes)]
-    return hashlib.md5(json.dumps(files, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return files.md5_of_listing({name: md5 or files.md5(folder / name) or "" for name, md5 in hashes.items()})

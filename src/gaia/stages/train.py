@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from gaia import paths
+from gaia import files, paths
 from gaia.config import yaml
 from gaia.config.framework import framework
 from gaia.config.schema import PhotoLine, TableLine
@@ -75,7 +75,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
         "optimizer": config.optimizer.target if config.optimizer else None,
         **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
         "model": file,
-        "data_sha256": artifact.sha256(paths.prepared(line) / "index.csv"),
+        "data_sha256": files.sha256(paths.prepared(line) / "index.csv"),
         "packages": {name: version(name) for name in framework(config.framework).packages},
     }
     artifact.write_json(out / "training.json", facts)
@@ -129,7 +129,7 @@ def _fingerprint(config: PhotoLine | TableLine, by: Any, line: str) -> str:
     code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
     packages = [f"{name} {version(name)}" for name in framework(config.framework).packages]
     parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]
-    parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
+    parts += [files.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

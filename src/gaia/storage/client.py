@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from gaia import files
 from gaia.errors import GaiaError
 from gaia.storage import settings as at
-from gaia.storage.errors import Corrupted, Missing, StorageError, from_client_error, from_connection
+from gaia.storage.errors import STORE_ANEW, Corrupted, Missing, StorageError, from_client_error, from_connection
 from gaia.storage.settings import Settings
 
 PART = 16 * 2**20  # bytes; a larger file goes up in parts of this size
@@ -137,23 +136,16 @@ class S3Client:
         The file is placed by a rename when it is whole and verified: there is never half a file at `path`, and one that
         was there before stays if anything fails. Raises Corrupted if the content is another one.
         """
-        path = Path(path)
-        beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                digest = self.read(bucket, key, file.write, progress=progress)
-            if md5 and digest != md5:
-                raise Corrupted(
-                    f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}",
-                    "delete it there, and `dvc push` from a clone that has it in its cache",
-                )
-            os.replace(beside, path)
+            with files.replaced(Path(path)) as beside:
+                with beside.open("wb") as file:
+                    digest = self.read(bucket, key, file.write, progress=progress)
+                if md5 and digest != md5:
+                    raise Corrupted(
+                        f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}", STORE_ANEW
+                    )
         except OSError as error:
             raise GaiaError(f"{path} can't be written: {error.strerror}.") from None
-        finally:
-            with suppress(OSError):
-                beside.unlink()
 
     def read(self, bucket: str, key: str, piece: Callable[[bytes], object], *, progress: Progress | None = None) -> str:
         """Stream an object's content through `piece`; the md5 of what passed. A broken connection is taken up again

@@ -8,6 +8,8 @@ from typing import Any
 
 from gaia.errors import GaiaError
 
+# Not `dvc push`: where a folder's listing is, DVC believes its files to be there, and whole.
+STORE_ANEW = "`gaia storage verify --mend` stores it anew, in a clone that has it in its cache"
 LOG = ".storage/log where it is the embedded server's"
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
 

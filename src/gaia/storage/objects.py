@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gaia import files
 from gaia.errors import GaiaError
+from gaia.errors import Problem as Fault
+from gaia.storage import cache, settings
 from gaia.storage.client import THREADS, Progress, S3Client
-from gaia.storage.errors import Corrupted, Missing
+from gaia.storage.errors import STORE_ANEW, Corrupted, Missing
+
+PUT_BACK = "`dvc commit --force` puts what the workspace has there, `dvc fetch` what the storage has"
 
 
 class Object(NamedTuple):
@@ -32,7 +36,7 @@ class Object(NamedTuple):
     @property
     def folder(self) -> bool:
         """Whether this is a folder's listing."""
-        return self.md5.endswith(".dir")
+        return self.md5.endswith(cache.DIR)
 
 
 class Problem(NamedTuple):
@@ -60,7 +64,7 @@ def of_revision(
                 continue
             bucket = _bucket(client, output.remote or default, path)
             md5 = output.hash_info.value
-            top = Object(path, md5, output.meta.size, bucket, key(md5))
+            top = Object(path, md5, output.meta.size, bucket, cache.key(md5))
             for needed in [top, *_files(top, client, root)]:
                 found.setdefault((needed.path, needed.md5), needed)
     if missing := set(paths) - {o.path for o in found.values()}:
@@ -69,25 +73,30 @@ def of_revision(
 
 
 def problems(needed: Iterable[Object], client: S3Client) -> list[Problem]:
-    """Those that the storage lacks or has in another size, judged from listings: nothing is downloaded.
+    """Those of one revision that the storage lacks or has in another size, judged from listings: nothing is downloaded.
 
     Raises StorageError if the storage can't be asked; that is another matter than a missing object.
     """
     wanted = list(needed)
-    there = sizes(wanted, client)
-    found = []
+    return judged(wanted, sizes(wanted, client))
+
+
+def judged(needed: Iterable[Object], there: Mapping[tuple[str, str], int]) -> list[Problem]:
+    """`problems` of one revision's objects where the storage has these `sizes`; an object that two files share counts
+    once. Of several revisions each has to be judged by itself: they have the same paths, and not the same files."""
+    wanted, found = list(needed), {}
     for o in wanted:
         size = there.get((o.bucket, o.key))
         if size is None:
-            found.append(Problem(o, "missing"))
+            found[o.bucket, o.key] = Problem(o, "missing")
         elif not o.folder and o.size not in (None, size):
-            found.append(Problem(o, f"{size} bytes instead of {o.size}"))
+            found[o.bucket, o.key] = Problem(o, f"{size} bytes instead of {o.size}")
     for folder in (o for o in wanted if o.folder):  # dvc.lock knows no single file's size, but that of all together
         files = [o for o in wanted if o.path.startswith(f"{folder.path}/")]
         total = sum(there.get((o.bucket, o.key), 0) for o in files)
-        if folder.size not in (None, total) and not any(p.needed in files or p.needed == folder for p in found):
-            found.append(Problem(folder, f"its files have {total} bytes instead of {folder.size}"))
-    return found
+        if folder.size not in (None, total) and not any((o.bucket, o.key) in found for o in (folder, *files)):
+            found[folder.bucket, folder.key] = Problem(folder, f"its files have {total} bytes instead of {folder.size}")
+    return list(found.values())
 
 
 def sizes(needed: Iterable[Object], client: S3Client) -> dict[tuple[str, str], int]:
@@ -110,7 +119,7 @@ def damaged(needed: Iterable[Object], client: S3Client, progress: Progress | Non
             digest = client.read(o.bucket, o.key, lambda piece: None, progress=progress)
         except Missing:
             return Problem(o, "missing")
-        return None if digest == o.md5.removesuffix(".dir") else Problem(o, "damaged")
+        return None if digest == o.md5.removesuffix(cache.DIR) else Problem(o, "damaged")
 
     once = {(o.bucket, o.key): o for o in needed}
     with ThreadPoolExecutor(THREADS) as pool:
@@ -119,12 +128,8 @@ def damaged(needed: Iterable[Object], client: S3Client, progress: Progress | Non
 
 def damaged_here(needed: Iterable[Object], root: Path = Path()) -> list[Problem]:
     """Those whose copy in the cache hasn't the hash that names it. DVC believes its cache, and would push them."""
-    folder = cache(root)
-
-    def sound(o: Object) -> bool:
-        return (digest := _md5(folder / o.key)) is None or digest == o.md5.removesuffix(".dir")
-
-    return [Problem(o, "damaged") for o in {o.key: o for o in needed}.values() if not sound(o)]
+    at = cache.folder(root)
+    return [Problem(o, "damaged") for o in {o.key: o for o in needed}.values() if cache.fault(o.md5, at) == "damaged"]
 
 
 def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progress: Progress | None = None) -> int:
@@ -134,23 +139,24 @@ def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progr
     Raises Missing or Corrupted naming the file, after all others have come.
     """
     once = {(o.bucket, o.key): o for o in needed}
-    folder = cache(root)
+    at = cache.folder(root)
 
-    def bring(o: Object) -> bool | str:
-        path, md5 = folder / o.key, o.md5.removesuffix(".dir")
-        if _md5(path) == md5:
+    def bring(o: Object) -> bool | Fault:
+        path = at / o.key
+        if not cache.fault(o.md5, at):
             return False
         try:
-            client.download_file(o.bucket, o.key, path, md5=md5, progress=progress)
+            client.download_file(o.bucket, o.key, path, md5=o.md5.removesuffix(cache.DIR), progress=progress)
         except (Missing, Corrupted) as error:
-            return f"{o.path}: {error}"
+            found, mend = error.problems[0]
+            return Fault(f"{o.path}: {found.rstrip('.')}", mend or STORE_ANEW)
         path.chmod(0o444)  # as DVC leaves them: a linked file must not be edited in place
         return True
 
     with ThreadPoolExecutor(THREADS) as pool:
         done = list(pool.map(bring, once.values()))
-    if failed := [sentence for sentence in done if isinstance(sentence, str)]:
-        raise Corrupted("\n".join(failed))
+    if failed := [each for each in done if not isinstance(each, bool)]:
+        raise Corrupted.several(failed)
     return sum(came is True for came in done)
 
 
@@ -161,17 +167,17 @@ def push(needed: Iterable[Object], client: S3Client, root: Path = Path(), progre
     Raises GaiaError naming a file that the cache lacks or has damaged, before anything is stored.
     """
     once = {(o.bucket, o.key): o for o in needed}
-    folder = cache(root)
+    at = cache.folder(root)
 
     def check(o: Object) -> None:
-        digest = _md5(folder / o.key)
-        if digest is None:
-            raise GaiaError(f"{o.path} is not in the cache", "`dvc repro` or `dvc commit` puts it there")
-        if digest != o.md5.removesuffix(".dir"):
-            raise GaiaError(f"{o.path} is damaged in the cache ({folder / o.key})", "delete that file and `dvc repro`")
+        fault = cache.fault(o.md5, at)
+        if fault == "missing":
+            raise GaiaError(f"{o.path} is not in the cache", PUT_BACK)
+        if fault:
+            raise GaiaError(f"{o.path} is damaged in the cache ({at / o.key})", f"delete that file, and {PUT_BACK}")
 
     def send(o: Object) -> None:
-        client.upload_file(folder / o.key, o.bucket, o.key, progress=progress)
+        client.upload_file(at / o.key, o.bucket, o.key, progress=progress)
 
     files = [o for o in once.values() if not o.folder]
     listings = [o for o in once.values() if o.folder]
@@ -181,24 +187,80 @@ def push(needed: Iterable[Object], client: S3Client, root: Path = Path(), progre
                 pass
 
 
-def key(md5: str) -> str:
-    """The object's key, the same as its path in the cache: `files/md5/ab/cdef…`"""
-    return f"files/md5/{md5[:2]}/{md5[2:]}"
+def store(lacking: Iterable[Problem], client: S3Client, root: Path = Path(), what: str = "") -> None:
+    """See to it that the storage holds what it was found to lack: pushed, under a bar called `what`, and looked for.
+
+    Raises GaiaError as `push` does, and naming an object that the storage has not taken.
+    """
+    from gaia.console import megabytes
+
+    wanted = [problem.needed for problem in lacking]
+    with megabytes(what, sum(o.size or 0 for o in wanted if not o.folder)) as passed:
+        push(wanted, client, root, passed)
+    there, at = sizes(wanted, client), cache.folder(root)
+    if left := [o for o in wanted if there.get((o.bucket, o.key)) != (at / o.key).stat().st_size]:
+        raise GaiaError(f"the storage still lacks {left[0].path}", "`gaia storage verify` looks closer")
 
 
-def cache(root: Path = Path()) -> Path:
-    """The folder of DVC's cache, in which `key` says where an object lies."""
-    from dvc.config import Config
+def content(md5: str, path: str, revision: str, root: Path = Path()) -> bytes:
+    """An object's content, from the cache, or else the storage; it is of the output `path` at a revision.
 
-    return Path(Config(dvc_dir=str(root / ".dvc")).get("cache", {}).get("dir") or root / ".dvc/cache")
+    Raises GaiaError if neither has it sound.
+    """
+    at = cache.folder(root)
+    found = cache.read(md5, at)
+    if found is None:
+        client = S3Client(settings.read(root))
+        needed = of_revision(revision, [path], client=client, root=root)
+        fetch([o for o in needed if o.md5 == md5], client, root)
+        found = cache.read(md5, at)
+    if found is None:
+        raise GaiaError(f"{path}: {md5} is neither in DVC's cache nor in the storage.")
+    return found
 
 
-def _md5(file: Path) -> str | None:
+def lay_out(md5: str, path: str, revision: str, into: Path, root: Path = Path()) -> None:
+    """Copy the files of a folder that DVC keeps, the output `path` at a revision, into an empty folder: each verified
+    by its hash, from the cache, or from the storage where the cache has one not or damaged.
+
+    Copies, not links: what is damaged in one place is whole in the other. Raises GaiaError naming the file that can't
+    be had whole.
+    """
+    from gaia.console import megabytes
+
+    at = cache.folder(root)
+    lack = _copied(md5, at, into)
+    if not lack:
+        return
     try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "md5").hexdigest()
-    except FileNotFoundError:
-        return None
+        client = S3Client(settings.read(root))
+        needed = of_revision(revision, [path], client=client, root=root)
+        with megabytes(f"fetching {path}", sum(o.size or 0 for o in needed if o.folder)) as passed:
+            fetch(needed, client, root, passed)
+    except GaiaError as error:
+        first = error.problems[0]
+        raise GaiaError(f"{lack}, and the storage can't help: {first.found}", first.mend) from None
+    if lack := _copied(md5, at, into):
+        raise GaiaError(f"{lack}, although it was fetched.")
+
+
+def _copied(md5: str, at: Path, into: Path) -> str:
+    """Copy what a folder's listing names and isn't there yet; what is wrong with the first file that can't be."""
+    if fault := cache.fault(md5, at):
+        return f"{at / cache.key(md5)} is {fault}"
+    for name, wanted in cache.listed((at / cache.key(md5)).read_bytes()).items():
+        source, copy = at / cache.key(wanted), into / name
+        if not copy.resolve().is_relative_to(into.resolve()):
+            return f"{at / cache.key(md5)} names {name}, which is no file of the folder"
+        if files.md5(copy) == wanted:
+            continue
+        if not source.is_file():
+            return f"{source} is missing ({name})"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
+        if files.md5(copy) != wanted:  # hashed where it will be read, so that nothing is hashed twice
+            return f"{source} is damaged ({name})"
+    return ""
 
 
 @contextmanager
@@ -229,25 +291,19 @@ def _files(folder: Object, client: S3Client, root: Path) -> list[Object]:
     """What a folder's listing names, from the cache or else the storage."""
     if not folder.folder:
         return []
-    where = cache(root)
-    try:
-        listing = (where / folder.key).read_bytes()
-    except FileNotFoundError:
-        listing = b""
-    md5 = folder.md5.removesuffix(".dir")
-    if hashlib.md5(listing, usedforsecurity=False).hexdigest() != md5:
+    at = cache.folder(root)
+    listing = cache.read(folder.md5, at)
+    if listing is None:
         pieces: list[bytes] = []
         try:
-            if client.read(folder.bucket, folder.key, pieces.append) != md5:
-                raise Corrupted(
-                    f"the listing of {folder.path} ({folder.bucket}/{folder.key}) is damaged", "push it anew"
-                )
+            if client.read(folder.bucket, folder.key, pieces.append) != folder.md5.removesuffix(cache.DIR):
+                raise Corrupted(f"the listing of {folder.path} ({folder.bucket}/{folder.key}) is damaged", STORE_ANEW)
         except Missing:
             return []
         listing = b"".join(pieces)
-    files = []
-    for entry in json.loads(listing):
-        place = where / key(entry["md5"])
+    found = []
+    for name, md5 in cache.listed(listing).items():
+        place = at / cache.key(md5)
         size = place.stat().st_size if place.exists() else None
-        files.append(Object(f"{folder.path}/{entry['relpath']}", entry["md5"], size, folder.bucket, key(entry["md5"])))
-    return files
+        found.append(Object(f"{folder.path}/{name}", md5, size, folder.bucket, cache.key(md5)))
+    return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gaia import files
 from gaia.errors import GaiaError
 from gaia.paths import BUCKETS
 
@@ -103,11 +104,8 @@ def make_keys(root: Path = Path()) -> None:
         return
     kept = [line for line in _lines(root) if line.partition("=")[0].strip() not in KEYS]
     made = [f"S3_ACCESS_KEY=gaia-{secrets.token_hex(6)}", f"S3_SECRET_KEY={secrets.token_hex(20)}"]
-    beside = root / f"{ENV}.new"
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write("\n".join([*kept, *made]) + "\n")
-    os.replace(beside, root / ENV)
+    with files.replaced(root / ENV, durable=True, mode=0o600) as beside:
+        beside.write_text("\n".join([*kept, *made]) + "\n", encoding="utf-8")
 
 
 def _given(root: Path) -> dict[str, str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 from gaia.errors import GaiaError
 from gaia.registry import tags
-from gaia.storage import objects, settings
+from gaia.storage import cache, objects, settings
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
-from gaia.storage.objects import Object, Problem
+from gaia.storage.objects import Problem
 from gaia.versions.record import Record
 
 
@@ -51,21 +50,12 @@ def _audit(record: Record, client: S3Client, answers: bool) -> Audit:
         problems = objects.problems(needed, client) if answers else [Problem(o, "no storage answers") for o in needed]
     except GaiaError as error:
         return Audit(str(record), 0, [], [], str(error))
-    cache = objects.cache(record.root)
+    at = cache.folder(record.root)
     only_here: dict[str, str] = {}
     lost: dict[str, str] = {}
     for o, reason in problems:
         # of a folder whose files have another size together, any may be the culprit
         suspects = [other for other in needed if o.folder and other.path.startswith(f"{o.path}/")]
-        here = all(_sound(suspect, cache) for suspect in (o, *suspects))
+        here = not any(cache.fault(suspect.md5, at) for suspect in (o, *suspects))
         (only_here if here else lost).setdefault(o.key, f"{o.path} ({reason})")
     return Audit(str(record), len({o.key for o in needed}), [*only_here.values()], [*lost.values()])
-
-
-def _sound(o: Object, cache: Path) -> bool:
-    """Whether the cache holds the content that the hash names."""
-    try:
-        with (cache / o.key).open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest() == o.md5.removesuffix(".dir")
-    except FileNotFoundError:
-        return False

@@ -73,8 +73,7 @@ def missing(record: Record, client: S3Client) -> list[Problem]:
     from gaia.storage import objects
 
     needed = objects.of_revision(record.commit, record.kept, client=client, root=record.root)
-    once = {(p.needed.bucket, p.needed.key): p for p in reversed(objects.problems(needed, client))}
-    return [*reversed(once.values())]  # two files with the same content are one object
+    return objects.problems(needed, client)
 
 
 def _cause(entry: list[Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,7 +152,7 @@ class Record:
             if path == output.path or path.startswith(f"{output.path}/"):
                 files = self.files(output)
                 if path in files:
-                    return self._object(output.path, path, files[path])
+                    return self._object(output.path, files[path])
         raise GaiaError(f"{self} holds no {path}.")
 
     def _committed(self, path: str) -> bytes | None:
@@ -161,27 +160,18 @@ class Record:
 
     def files(self, pinned: Pinned) -> dict[str, str]:
         """The files in a folder that DVC keeps, `path -> md5`. Raises GaiaError if nothing has the list any more."""
-        if not pinned.md5.endswith(".dir"):
-            return {pinned.path: pinned.md5}
-        listing = json.loads(self._object(pinned.path, pinned.path, pinned.md5))
-        return {f"{pinned.path}/{entry['relpath']}": entry["md5"] for entry in listing}
+        from gaia.storage import cache
 
-    def _object(self, output: str, path: str, md5: str) -> bytes:
+        if not pinned.md5.endswith(cache.DIR):
+            return {pinned.path: pinned.md5}
+        listing = self._object(pinned.path, pinned.md5)
+        return {f"{pinned.path}/{name}": md5 for name, md5 in cache.listed(listing).items()}
+
+    def _object(self, output: str, md5: str) -> bytes:
         """The content with this hash, which is of a file in one of DVC's outputs, or of the folder's listing."""
         from gaia.storage import objects
 
-        place = objects.cache(self.root) / objects.key(md5)
-        if (content := _sound(place, md5)) is not None:
-            return content
-        from gaia.storage import settings
-        from gaia.storage.client import S3Client
-
-        client = S3Client(settings.read(self.root))
-        needed = objects.of_revision(self.commit, [output], client=client, root=self.root)
-        objects.fetch([o for o in needed if o.md5 == md5], client, self.root)
-        if (content := _sound(place, md5)) is not None:
-            return content
-        raise GaiaError(f"{self}: {path} is neither in DVC's cache nor in the storage.")
+        return objects.content(md5, output, self.commit, self.root)
 
     def _yaml(self, path: str) -> dict[str, Any]:
         from ruamel.yaml import YAML
@@ -211,13 +201,3 @@ def of(name: str, root: Path = Path()) -> Record:
 
 def _pinned(entry: dict[str, Any]) -> Pinned:
     return Pinned(entry["path"], entry.get("md5", ""), entry.get("size", 0), entry.get("nfiles", 1))
-
-
-def _sound(place: Path, md5: str) -> bytes | None:
-    """The content of a file of the cache, if it is the one that the hash names."""
-    try:
-        content = place.read_bytes()
-    except FileNotFoundError:
-        return None
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return content if digest == md5.removesuffix(".dir") else None

@@ -157,7 +157,6 @@ def _gates(record: Record) -> list[Gate]:
 
 def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> None:
     """See to it that the storage holds every object of the version."""
-    from gaia.console import megabytes
     from gaia.storage import objects, settings
     from gaia.storage.client import S3Client
 
@@ -171,13 +170,7 @@ def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> No
         raise GaiaError(f"{said}", f"run `dvc push`, or `gaia release {record.line} --push`")
     if dry_run:
         return
-    lacking = [p.needed for p in problems]
-    with megabytes(f"{record.line}: storing", sum(o.size or 0 for o in lacking if not o.folder)) as passed:
-        objects.push(lacking, client, record.root, passed)
-    if left := ready.missing(record, client):
-        raise GaiaError(
-            f"the storage still lacks {left[0].needed.path} ({left[0].reason})", "`gaia storage verify` looks closer"
-        )
+    objects.store(problems, client, record.root, f"{record.line}: storing")
 
 
 def _facts(record: Record, planned: Plan, judged: list[Gate]) -> dict[str, Any]:

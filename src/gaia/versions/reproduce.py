@@ -64,11 +64,11 @@ def _share_cache(record: Record, project: Path) -> None:
     """Let the checkout read this clone's cache, which holds the raw data, each file verified."""
     from dvc.config import Config
 
-    from gaia.storage import objects, settings
+    from gaia.storage import cache, objects, settings
     from gaia.storage.client import S3Client
 
     with Config(dvc_dir=str(project / ".dvc")).edit("local", validate=False) as local:
-        local["cache"] = {"dir": str(objects.cache(record.root).resolve())}
+        local["cache"] = {"dir": str(cache.folder(record.root).resolve())}
     if record.keeper:
         client = S3Client(settings.read(record.root))
         raw = objects.of_revision(record.commit, [record.keeper], client=client, root=record.root)

@@ -1,0 +1,57 @@
+"""DVC's cache: where an object lies, whether it is sound, and what a folder's listing names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from gaia import files
+
+OBJECTS = "files/md5"  # where they lie, in the cache as in a bucket
+DIR = ".dir"  # at the end of a folder's hash, which is that of the listing of its files
+
+
+def folder(root: Path = Path()) -> Path:
+    """The folder of the project's cache, in which `key` says where an object lies."""
+    from dvc.config import Config
+
+    return Path(Config(dvc_dir=str(root / ".dvc")).get("cache", {}).get("dir") or root / ".dvc/cache")
+
+
+def key(md5: str) -> str:
+    """An object's path in the cache, which is its key in a bucket, too: `files/md5/ab/cdef…`"""
+    return f"{OBJECTS}/{md5[:2]}/{md5[2:]}"
+
+
+def fault(md5: str, cache: Path) -> str:
+    """`missing`, or `damaged` if the content isn't the one that the hash names; nothing if the object is sound.
+
+    DVC believes its cache; who hands something on does not.
+    """
+    found = files.md5(cache / key(md5))
+    return "missing" if found is None else "" if found == md5.removesuffix(DIR) else "damaged"
+
+
+def read(md5: str, cache: Path) -> bytes | None:
+    """An object's content, if the cache has it sound."""
+    try:
+        content = (cache / key(md5)).read_bytes()
+    except FileNotFoundError:
+        return None
+    return content if _md5(content) == md5.removesuffix(DIR) else None
+
+
+def listed(listing: bytes) -> dict[str, str]:
+    """The files that a folder's listing names, `relative path -> md5`."""
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
+
+
+def hash_of(folder: Path) -> str:
+    """The hash that DVC gives a folder: that of the listing of all files below it."""
+    inside = (path for path in folder.rglob("*") if not path.is_dir())
+    return files.md5_of_listing({path.relative_to(folder).as_posix(): files.md5(path) or "" for path in inside})
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
