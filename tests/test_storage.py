@@ -118,7 +118,7 @@ def test_a_busy_port_is_a_sentence_that_names_its_holder(drafted: Project, tmp_p
             done = project.run("gaia", "storage", "up", ok=False)
         assert done.returncode == 1
         assert re.fullmatch(
-            rf"error: port {port} is busy\. It is held by \S+ \(pid {os.getpid()}\)\. End it, or set .*\n",
+            rf"error: port {port} is busy: \S+ \(pid {os.getpid()}\) holds it; end it, or set S3_ENDPOINT=.*\n",
             done.stdout,
         ), done.stdout
         assert not project.path(".storage/pid").exists()
