@@ -18,7 +18,7 @@ import grpc
 
 # the HTTP routes of SeaweedFS's master, volume server, filer and admin, and what S3, IAM and STS take at one address
 READ = (
-    "/", "/ui/index.html", "/status", "/healthz", "/metrics", "/health", "/debug/pprof/", "/api/config",
+    "/", "/ui/index.html", "/status", "/healthz", "/readyz", "/metrics", "/health", "/debug/pprof/", "/api/config",
     "/dir/assign", "/dir/assign?collection={bucket}", "/dir/lookup?volumeId=1&collection={bucket}",
     "/dir/lookup?fileId=1,01637037d6&read=yes", "/dir/status", "/vol/status", "/vol/grow?count=1",
     "/vol/vacuum?garbageThreshold=0.0001", "/col/delete?collection={bucket}", "/collection/info?collection={bucket}",

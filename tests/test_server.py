@@ -127,7 +127,7 @@ def test_who_has_no_keys_gets_nothing_lists_nothing_and_deletes_nothing(running:
     for line in got["s3"]:  # it answers, but that it lives is all it says
         _, method, route, status, *body = line.split(" ", 4)
         refused = int(status) >= 400
-        alive = method == "GET" and route in ("/status", "/healthz") and not "".join(body)
+        alive = method == "GET" and route in ("/status", "/healthz", "/readyz") and not "".join(body)
         assert refused or alive, line
     assert len(got["s3"]) > 90
     assert contents(running) == before
@@ -193,6 +193,20 @@ def test_a_server_of_an_earlier_version_is_closed_by_the_next_up_and_keeps_its_d
         assert embedded.process(folder).pid == pid  # closed once; then it is left alone
     finally:
         store.end()
+
+
+def test_a_server_that_would_leave_a_port_open_is_not_left_running(
+    running: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a release would that calls its settings by other names."""
+    running.stop()
+    monkeypatch.setattr(certificate, "_HTTPS", tuple(part for part in certificate._HTTPS if part != "admin"))
+    port = running.settings.address[1] + 1
+    with pytest.raises(GaiaError, match=rf"left port {port} open to every account of this machine, and was stopped; "):
+        running.start()
+    assert embedded.process(running.root) is None
+    monkeypatch.undo()
+    running.start()
 
 
 def test_a_server_that_was_killed_starts_again_with_its_data_and_another_proof(running: Store) -> None:

@@ -4,6 +4,7 @@ for it."""
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -31,6 +32,24 @@ def context(folder: Path) -> ssl.SSLContext:
     made = ssl.create_default_context(cafile=folder / _PROOF)
     made.load_cert_chain(folder / _PROOF)
     return made
+
+
+def demanded(folder: Path, port: int) -> bool:
+    """Whether a port of the server that was started in `folder` has its proof, and tells nothing to whom shows none."""
+    asked = ssl.create_default_context(cafile=folder / _PROOF)
+    asked.set_alpn_protocols(["h2"])  # in which a server speaks first
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+            told = asked.wrap_socket(plain, server_hostname="127.0.0.1")
+    except OSError:
+        return False
+    with told:
+        try:
+            return not told.recv(1)
+        except ssl.SSLError:  # the alert that a certificate is required
+            return True
+        except OSError as error:
+            return not isinstance(error, TimeoutError)
 
 
 def write_private(path: Path, text: str) -> None:

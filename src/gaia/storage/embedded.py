@@ -106,13 +106,20 @@ def start(root: Path, at: Settings) -> None:
         )  # fmt: skip
     certificate.write_private(_pid_file(root), f"{process.pid}\n")
     end = time.monotonic() + PATIENCE
-    while not (client.answers(at) and _knows_its_data(folder, first)):
+    while not (client.answers(at) and _knows_its_data(folder, first) and _listening(process.pid) >= {*_ports(first)}):
         if process.poll() is not None or time.monotonic() > end:
             process.kill()
             process.wait()
             _pid_file(root).unlink(missing_ok=True)
             raise GaiaError("the embedded server did not start", f"{FOLDER / 'log/start.log'} says why")
         time.sleep(0.1)
+    # it only notes in its log, if at all, that it doesn't understand a setting, and runs without
+    if left := [port for port in _listening(process.pid) - {first} if not certificate.demanded(folder, port)]:
+        stop(root)
+        raise GaiaError(
+            f"the embedded server left port {left[0]} open to every account of this machine, and was stopped",
+            "`make setup` installs the release of it that is known to be closed",
+        )
 
 
 def stop(root: Path) -> bool:
@@ -175,6 +182,16 @@ def holder_of(port: int) -> Any:
     except psutil.Error:
         pass
     return None
+
+
+def _listening(pid: int) -> set[int]:
+    import psutil
+
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:  # it ended
+        return set()
+    return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
 def _close(*paths: Path) -> None:
