@@ -120,7 +120,7 @@ def test_a_busy_port_is_a_sentence_that_names_its_holder(drafted: Project, tmp_p
             done = project.run("gaia", "storage", "up", ok=False)
         assert done.returncode == 1
         assert re.fullmatch(
-            rf"error: port {port} is busy\. It is held by \S+ \(pid {os.getpid()}\)\. End it, or set .*\n",
+            rf"error: port {port} is busy: \S+ \(pid {os.getpid()}\) holds it; end it, or set S3_ENDPOINT=.*\n",
             done.stdout,
         ), done.stdout
         assert not project.path(".storage/pid").exists()
@@ -128,7 +128,8 @@ def test_a_busy_port_is_a_sentence_that_names_its_holder(drafted: Project, tmp_p
 
 
 def test_a_server_with_other_keys_is_not_taken(drafted: Project, store: Store, tmp_path: Path) -> None:
-    project = clone(drafted, tmp_path / "project", S3_ENDPOINT=store.settings.endpoint)
+    keys = {"S3_ACCESS_KEY": "other", "S3_SECRET_KEY": "another"}
+    project = clone(drafted, tmp_path / "project", S3_ENDPOINT=store.settings.endpoint, **keys)
     done = project.run("gaia", "storage", "up", ok=False)
     assert done.returncode == 1
     assert re.match(r"error: http\S+ doesn't know this access key; check S3_ACCESS_KEY and S3_SECRET_KEY", done.stdout)

@@ -13,7 +13,15 @@ from urllib.parse import quote
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.storage import settings as at
-from gaia.storage.errors import STORE_ANEW, Corrupted, Missing, StorageError, from_client_error, from_connection
+from gaia.storage.errors import (
+    STORE_ANEW,
+    Corrupted,
+    Missing,
+    Refused,
+    StorageError,
+    from_client_error,
+    from_connection,
+)
 from gaia.storage.settings import Settings
 
 PART = 16 * 2**20  # bytes; a larger file goes up in parts of this size
@@ -42,8 +50,14 @@ class S3Client:
 
         self.settings = settings or at.read()
         self.endpoint = self.settings.endpoint
-        session = botocore.session.Session()
-        session.set_config_variable("profile", None)
+        # only what is said here decides: no profile or file that this host has for other services
+        session = botocore.session.Session(
+            session_vars={
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        )
         self._s3 = session.create_client(
             "s3",
             endpoint_url=self.endpoint,
@@ -56,6 +70,7 @@ class S3Client:
                 read_timeout=timeout,
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 max_pool_connections=4 * THREADS,
+                proxies={} if self.settings.here else None,  # no proxy leads to this very machine
                 s3={"addressing_style": "path"},
                 # of S3's servers only the newer know the other checksums
                 request_checksum_calculation="when_required",
@@ -251,3 +266,14 @@ class S3Client:
         except ClientError as error:
             return from_client_error(error, self.endpoint, bucket)
         return None
+
+
+def answers(settings: Settings) -> bool:
+    """Whether a server takes these keys at the endpoint. Raises Refused if one answers and doesn't."""
+    try:
+        S3Client(settings, timeout=5, attempts=1).buckets()
+    except Refused:
+        raise
+    except StorageError:
+        return False
+    return True

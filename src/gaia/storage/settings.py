@@ -46,13 +46,14 @@ class Settings:
         return self.address[0] in ("127.0.0.1", "localhost")
 
 
-def read(root: Path = Path()) -> Settings:
+def read(root: Path = Path(), *, keyless: bool = False) -> Settings:
     """The settings that hold in a project.
 
-    Raises GaiaError if there are no keys yet, or a setting can't be what it says it is.
+    Raises GaiaError if there are no keys yet, which are empty where that is `keyless`, or if a setting can't be what it
+    says it is.
     """
-    given = _given(root)
-    if missing := [key for key in KEYS if not given.get(key)]:
+    given = dict.fromkeys(KEYS, "") | _given(root)
+    if not keyless and (missing := [key for key in KEYS if not given[key]]):
         raise GaiaError(
             f"the storage is not set up: {' and '.join(missing)} {'are' if missing[1:] else 'is'} set neither in the "
             f"environment nor in {ENV}",
