@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-import inspect
+import re
 import shutil
 import sys
 import tempfile
@@ -22,14 +22,12 @@ from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as
 from gaia.evaluation.timings import timed
-from gaia.frameworks import augmentation, loop
+from gaia.frameworks import loop
 from gaia.frameworks.loop import Fit
 from gaia.runtime import artifact
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.predictor import Predictor, open_model
 from gaia.stages.process import run
-
-SECTIONS = ("framework", "seed", "model", "optimizer", "augmentation", "trainer")  # of the configuration, used here
 
 
 def train(line: str) -> None:
@@ -122,13 +120,16 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
 
 
 def _fingerprint(config: PhotoLine | TableLine, framework: Any, line: str) -> str:
-    """Names the inputs of a training, so that a checkpoint of other settings, data, code or packages isn't resumed."""
-    sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
-    modules = [Path(inspect.getfile(module)) for module in (framework, loop, augmentation)]
-    code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
-    packages = [f"{name} {version(name)}" for name in framework.PACKAGES]
-    parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]
-    parts += [artifact.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
+    """Names the inputs of a training, which are those that dvc.yaml lists and the installed packages, so that a
+    checkpoint of other settings, data, code or packages isn't resumed."""
+    stage = yaml.read(Path("dvc.yaml"))["stages"]["train"]["do"]
+    known = {"key": line} | {f"item.{key}": value for key, value in yaml.read(paths.PARAMS)["lines"][line].items()}
+    named = [Path(re.sub(r"\$\{(.+?)\}", lambda said: str(known[said[1]]), place)) for place in stage["deps"]]
+    files = [file for place in named for file in (sorted(place.rglob("*")) if place.is_dir() else [place])]
+    sections = {section for listed in stage["params"] for sections in listed.values() for section in sections}
+    parts = [yaml.dump({key: value for key, value in dump(config).items() if key in sections})]
+    parts += [f"{name} {version(name)}" for name in framework.PACKAGES]
+    parts += [f"{file} {artifact.sha256(file)}" for file in files if file.is_file() and file.suffix != ".pyc"]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
