@@ -68,7 +68,8 @@ stages:
     foreach: ${lines}
     do:
       cmd: python make.py ${key} ${item.turn} ${item.depth}
-      deps: [make.py, 'data/config/${key}.yaml']
+      params: ['data/config/${key}.yaml': [turn, depth]]
+      deps: [make.py]
       outs:
         - data/prepared/${key}: {remote: '${item.bucket}'}
         - data/models/${key}: {remote: models}

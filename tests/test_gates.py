@@ -117,17 +117,19 @@ def test_an_item_in_two_splits_is_a_leak(line: Project) -> None:
     assert leak(line, spoil) == Gate("leakage", 0, 1, False)
 
 
-@pytest.mark.parametrize("note", ["much like {}", "same as {}, which is labelled healthy", "odd; much like {}"])
-@pytest.mark.parametrize("source", ["grass/a.jpg", "much like; same as x, which is labelled y/b.jpg"])
-def test_a_near_duplicate_in_another_split_is_a_leak_whatever_it_is_called(
-    line: Project, note: str, source: str
-) -> None:
+def test_a_near_duplicate_in_another_split_is_a_leak_whatever_is_said_of_it(line: Project) -> None:
     def spoil(rows: dict[str, list[dict[str, str]]]) -> None:
-        rows["train"][0]["source"] = source
-        rows["test"][0]["reason"] = note.format(source)
-        rows["train"][1]["reason"] = note.format(source)
+        for twin in (rows["train"][1], rows["test"][0]):
+            twin["group"] = rows["train"][0]["group"]
 
     assert leak(line, spoil) == Gate("leakage", 0, 1, False)
+
+
+def test_what_people_are_told_of_an_item_is_no_finding(line: Project) -> None:
+    def spoil(rows: dict[str, list[dict[str, str]]]) -> None:
+        rows["test"][0]["reason"] = f"much like {rows['train'][0]['source']}"
+
+    assert leak(line, spoil).passed
 
 
 def test_a_quarantined_item_leaks_nothing(line: Project) -> None:

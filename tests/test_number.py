@@ -20,10 +20,11 @@ FEATURES = [
 CO2 = {"name": "co2", "column": "co2_ppm", "type": "number"}
 THRESHOLD = {"model": {"_target_": "torchvision.models.resnet18"}, "evaluation": {"threshold": 0.6}}
 ARCHITECTURE = {"model": {"_target_": "torchvision.models.resnet50"}, "evaluation": {"threshold": 0.5}}
+WEIGHTS = "data/raw/weights/x.safetensors"
 FACTS = Facts(
     labels=["healthy", "contaminated"],
     input={"kind": "photo", "size": 64, "crop": "centred square"},
-    data="abc.dir",
+    data={"data/raw/own": "abc.dir", WEIGHTS: "def"},
     settings={"model": {"_target_": "torchvision.models.resnet18"}, "evaluation": {"threshold": 0.5}},
     code={"src/gaia/frameworks/loop.py": "1", "src/gaia/data": "2.dir"},
     packages={"numpy": "2.4.6", "torch": "2.15.0"},
@@ -45,7 +46,10 @@ STEPS = [
     (TABLE, {"input": {"kind": "table", "features": FEATURES[:1]}}, "major", "input: days is gone"),
     (TABLE, {"input": {"kind": "table", "features": [*FEATURES, CO2]}}, "major", "input: co2 is new"),
     (TABLE, {"input": features(categories=["oyster"])}, "major", "input: species no longer takes: shiitake"),
-    (FACTS, {"data": "other.dir"}, "minor", "other data"),
+    (FACTS, {"data": FACTS.data | {"data/raw/own": "other.dir"}}, "minor", "data: data/raw/own changed"),
+    (FACTS, {"data": FACTS.data | {WEIGHTS: "other"}}, "minor", f"data: {WEIGHTS} changed"),
+    (FACTS, {"data": FACTS.data | {"data/raw/lookup.csv": "1"}}, "minor", "data: data/raw/lookup.csv is new"),
+    (FACTS, {"data": {WEIGHTS: "def"}}, "minor", "data: data/raw/own is gone"),
     (FACTS, {"settings": THRESHOLD}, "minor", "evaluation.threshold: 0.5 -> 0.6"),
     (FACTS, {"settings": ARCHITECTURE}, "minor", "model._target_:"),
     (FACTS, {"code": {**FACTS.code, "src/gaia/data": "3.dir"}}, "patch", "code: src/gaia/data"),
@@ -64,9 +68,18 @@ def test_each_kind_of_change_has_its_step_and_its_reason(old: Facts, changed: di
 
 
 def test_a_category_more_is_no_other_way_of_asking() -> None:
-    more = TABLE._replace(input=features(categories=["enoki", "oyster", "shiitake"]), data="more.dir")
-    assert number.change(TABLE, more) == Change("minor", ["other data"])
+    more = TABLE._replace(
+        input=features(categories=["enoki", "oyster", "shiitake"]), data=TABLE.data | {"data/raw/own": "more.dir"}
+    )
+    assert number.change(TABLE, more) == Change("minor", ["data: data/raw/own changed"])
     assert number.change(more, TABLE).bump == "major"
+
+
+def test_the_same_data_in_another_place_are_no_other_data() -> None:
+    moved = {"data/raw/renamed": "abc.dir", WEIGHTS: "def"}
+    assert number.change(FACTS, FACTS._replace(data=moved)).bump == "patch"
+    swapped = {"data/raw/own": "def", WEIGHTS: "abc.dir"}
+    assert number.other_data(FACTS.data, swapped) == ["data/raw/own changed", f"{WEIGHTS} changed"]
 
 
 @given(st.sets(st.sampled_from(range(len(STEPS) - 1))))

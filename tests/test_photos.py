@@ -292,7 +292,7 @@ def test_the_index_and_the_pixels_come_back_as_they_were(tmp_path: Path) -> None
     (raw / "no" / "zzz.jpg").touch()
     data = prepared(raw, tmp_path / "out", image_size=40)
     assert data.labels == ["no", "yes, \"quoted\""]  # fmt: skip
-    assert data.table.columns.tolist() == ["source", "label", "split", "sha256", "size", "verdict", "reason"]
+    assert data.table.columns.tolist() == ["source", "label", "split", "sha256", "group", "size", "verdict", "reason"]
     assert data.inputs.shape == (41, 40, 40, 3)
     assert isinstance(data.inputs, np.memmap)
     assert data.features == []
@@ -368,6 +368,9 @@ def test_a_copy_goes_where_the_photo_goes_and_the_index_says_so(tmp_path: Path) 
         same, like = rows[f"a/{i:03d}.png"], rows[f"b/{i:03d}-darker.jpg"]
         assert same["reason"] == f"same as a/{i:03d}-again.png"
         assert same["split"] == rows[f"a/{i:03d}-again.png"]["split"]
+        assert same["group"] == rows[f"a/{i:03d}-again.png"]["group"] == same["sha256"]
+        assert like["group"] == min(like["sha256"], rows[f"b/{i:03d}.png"]["sha256"])
+        assert like["group"] == rows[f"b/{i:03d}.png"]["group"]
         assert like["split"] == rows[f"b/{i:03d}.png"]["split"]
         assert like["reason"] == ""  # it comes first
         assert rows[f"b/{i:03d}.png"]["reason"] == f"much like b/{i:03d}-darker.jpg"
@@ -442,7 +445,8 @@ def test_any_text_in_the_index_comes_back(tmp_path_factory: pytest.TempPathFacto
 
     text = index.printable(text)
     out = tmp_path_factory.mktemp("index")
-    row = {"source": text, "label": text, "split": "", "sha256": "", "size": 1, "verdict": "ok", "reason": text}
+    said = {"source": text, "label": text, "size": 1, "verdict": "ok", "reason": text}
+    row = dict.fromkeys(index.COLUMNS, "") | said
     index.write(out, pd.DataFrame([row]))
     dataset.write_description(out, [text], [])
     np.save(out / "images.npy", np.zeros(1))

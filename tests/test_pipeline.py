@@ -93,7 +93,7 @@ def test_the_code_of_one_framework_re_runs_its_lines_only(project: Project) -> N
     module.write_text(module.read_text() + "\n# a change\n")
     ran = project.repro()
     assert "train@bags" in ran
-    assert ran <= {"train@bags", "evaluate@bags"}
+    assert ran - COMPOSE <= {"train@bags", "evaluate@bags"}
 
 
 def test_an_earlier_commit_comes_back_from_the_cache(project: Project) -> None:

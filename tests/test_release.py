@@ -21,6 +21,8 @@ from gaia.runtime import artifact
 from gaia.versions import release
 from gaia.versions.release import Known, Plan
 
+OTHER_DATA = "data: data/raw/demo_cultures is gone, data/raw/own is new"
+
 
 def refused(project: Project, *arguments: str) -> str:
     """What `gaia release cultures` says as it refuses, having made nothing."""
@@ -43,12 +45,15 @@ def test_a_release_is_stored_tagged_shared_and_explained(versioned: Project) -> 
     done = versioned.run("gaia", "release", "cultures", "--push")
     assert "cultures@v1.2.0 is made" in done.stdout
     assert "accuracy_low" in done.stdout
-    assert "other data" in done.stdout
+    assert OTHER_DATA in done.stdout
     tag = tags.find("cultures@v1.2.0", versioned.root)
     assert tag.tagger == "test <test@example.org>"
     metrics = json.loads(versioned.path("data/reports/cultures/metrics.json").read_text())
     assert (tag.facts["line"], tag.facts["version"]) == ("cultures", "v1.2.0")
-    assert tag.facts["number"] == {"bump": "minor", "why": ["other data"]}
+    assert tag.facts["number"] == {
+        "bump": "minor",
+        "why": ["data: data/raw/demo_cultures is gone, data/raw/own is new"],
+    }
     assert tag.facts["metrics"] == {k: v for k, v in metrics.items() if k != "per_class"}
     gates = {gate["gate"]: gate for gate in tag.facts["gates"]}
     assert gates["accuracy_low"]["found"] == metrics["accuracy_low"]
@@ -164,7 +169,7 @@ def test_another_training_of_the_same_inputs_has_to_be_meant(versioned: Project)
 
 
 def test_a_larger_step_may_be_asked_for_and_a_smaller_one_is_refused(versioned: Project) -> None:
-    assert "this is a minor step (other data)" in refused(versioned, "--push", "--bump", "patch")
+    assert f"this is a minor step ({OTHER_DATA})" in refused(versioned, "--push", "--bump", "patch")
     made = json.loads(versioned.run("gaia", "release", "cultures", "--push", "--bump", "major", "--json").stdout)
     assert made["version"] == "v2.0.0"
 

@@ -71,7 +71,7 @@ def test_the_index_and_the_values_come_back_as_they_were(raw: Path) -> None:
     lines[4] = "x,four,404,yes"
     data = prepared(raw, lines)
     assert data.labels == ["no", "yes"]
-    assert data.table.columns.tolist() == ["source", "label", "split", "sha256", "size", "verdict", "reason"]
+    assert data.table.columns.tolist() == ["source", "label", "split", "sha256", "group", "size", "verdict", "reason"]
     assert data.table["source"].tolist() == [f"table.csv:{i + 2}" for i in range(40)]
     assert data.truth.tolist() == [-1 if i == 4 else 1 - i % 2 for i in range(40)]
     assert data.features == [
@@ -194,6 +194,9 @@ def test_a_category_that_no_training_row_has_is_quarantined_since_a_model_refuse
     assert set(rare["split"]) == {"train", ""}
     unseen = rare[rare["split"] == ""]
     assert (unseen["verdict"] == "quarantined").all()
+    usable = data.table[data.table["verdict"] == "ok"]
+    assert (usable["group"] == usable["sha256"]).all(), "rows are like those of the same content alone"
+    assert set(unseen["group"]) == {""}
     assert unseen["reason"].str.fullmatch(r"kind occurs in no training row: 'rare\d+'").all()
     train = set(data.inputs["kind"].to_numpy()[data.rows("train")])
     assert set(data.features[0]["categories"]) == train

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from conftest import Project, Store
 from gaia.errors import GaiaError
 from gaia.registry import git
-from gaia.versions import diff, record, table
+from gaia.versions import diff, number, record, release, table
 from gaia.versions.live import live
 from gaia.versions.record import Record
 
@@ -86,7 +88,7 @@ def test_a_version_is_told_from_its_tag_in_a_fresh_clone_as_where_it_was_made(
     assert not fresh.path("data/models/cultures").exists()
     assert here["commit"] == versioned.run("git", "rev-parse", "cultures@v1.1.0^{}").stdout.strip()
     assert here["config"]["model"]["depth"] == 3
-    assert list(here["data"]["listing"]) == ["data/raw/demo_cultures/cultures.csv"]
+    assert [list(each["listing"]) for each in here["data"]] == [["data/raw/demo_cultures/cultures.csv"]]
     assert here["packages"]["numpy"]
     assert here["metrics"]["per_class"]
     assert here["manifest"]["architecture"] == "catboost.CatBoostClassifier"
@@ -110,6 +112,7 @@ def test_the_difference_of_settings_is_named_and_so_are_the_answers_it_changed(v
     found = json.loads(versioned.run("gaia", "diff", "cultures@v1.0.0", "cultures@v1.1.0", "--json").stdout)
     assert found["config"] == ["model.depth: 6 -> 3"]
     assert found["data"] == {"added": [], "removed": [], "relabelled": []}
+    assert found["inputs"] == []
     assert (found["packages"], found["code"]) == ([], [])
     old, new = (json.loads(git.read(f"cultures@{v}", "data/reports/cultures/metrics.json", versioned.root) or b"")
                 for v in ("v1.0.0", "v1.1.0"))  # fmt: skip
@@ -129,6 +132,7 @@ def test_the_difference_of_data_is_named_item_by_item(versioned: Project) -> Non
     found = diff.diff(record.of("cultures@v1.1.0", versioned.root), new)
     assert len(found["data"]["added"]) == len(found["data"]["removed"]) == len(found["data"]["relabelled"]) == 1
     assert found["data"]["removed"] == ["cultures.csv:2"]
+    assert found["inputs"] == ["data/raw/demo_cultures is gone", "data/raw/own is new"]
     assert "1 added, 1 removed, 1 relabelled" in "\n".join(diff.text(found))
     same = diff.diff(new, new)
     assert "data: the same" in diff.text(same)
@@ -141,6 +145,38 @@ def test_the_difference_of_code_is_named_by_file(versioned: Project) -> None:
     versioned.commit("code")
     new = Record("cultures", git.commit("HEAD", versioned.root), root=versioned.root)
     assert diff.diff(record.of("cultures@v1.1.0", versioned.root), new)["code"] == ["src/gaia/inputs/tables.py changed"]
+
+
+def test_a_version_from_before_the_code_had_rooms_is_shown_and_compared(versioned: Project) -> None:
+    """Its lock names modules that are gone, and its index has fewer columns."""
+    versioned.run("git", "checkout", "--quiet", "-b", "old", "cultures@v1.1.0")
+    file = versioned.path("data/prepared/cultures/index.csv")
+    rows = list(csv.DictReader(io.StringIO(file.read_text(), newline="")))
+    file.unlink()
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, [key for key in rows[0] if key != "group"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    versioned.run("dvc", "commit", "--force", "prepare@cultures")
+    lock = versioned.path("dvc.lock").read_text()
+    for now, then in (("inputs", "tables.py"), ("data/dataset.py", "augmentation.py")):
+        assert f"path: src/gaia/{now}\n" in lock
+        lock = lock.replace(f"path: src/gaia/{now}\n", f"path: src/gaia/{then}\n")
+        versioned.path("src/gaia", then).write_text("# it stood here\n")
+    versioned.path("dvc.lock").write_text(lock)
+    versioned.commit("as it was built then")
+    versioned.run("git", "tag", "-a", "-m", "then", "cultures@v1.1.1")
+    versioned.run("git", "checkout", "--quiet", "--force", "main")
+    old, new = record.of("cultures@v1.1.1", versioned.root), record.of("cultures@v1.1.0", versioned.root)
+    found = diff.diff(old, new)
+    assert (found["config"], found["inputs"]) == ([], [])
+    assert found["data"] == {"added": [], "removed": [], "relabelled": []}
+    assert "src/gaia/tables.py" in old.code
+    step = number.change(release.facts(old), release.facts(new))
+    assert step.bump == "patch"
+    assert [reason.partition(": ")[0] for reason in step.why] == ["code"]
+    shown = versioned.run("gaia", "show", "cultures@v1.1.1").stdout
+    assert "data      data/raw/demo_cultures, 1 file," in shown
 
 
 def test_the_audit_finds_what_can_no_longer_be_restored(versioned: Project, fresh: Project, store: Store) -> None:

@@ -12,16 +12,15 @@ from gaia.errors import GaiaError, nearest
 _REASONS = 10  # shown on screen, the most frequent ones
 
 
-def check(line: str, index: pd.DataFrame, groups: pd.Series[str], config: Data, positive: str | None) -> list[str]:
-    """The labels in order, after the checks that would make training pointless. `groups`: see assign_splits.
+def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) -> list[str]:
+    """The labels in order, after the checks that would make training pointless.
 
     Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
     none in a split, a configured or positive class that isn't there.
     """
     usable = index[index["verdict"] == "ok"]
     bad = index[index["verdict"] == "quarantined"]
-    groups = groups[usable.index]
-    _summarise(line, index, groups)
+    _summarise(line, index)
     where = f"data/prepared/{line}/index.csv"
     asked = len(usable) + len(bad)
     share = len(bad) / max(1, asked)
@@ -49,7 +48,7 @@ def check(line: str, index: pd.DataFrame, groups: pd.Series[str], config: Data, 
             if not ((usable["label"] == label) & (usable["split"] == split)).any():
                 raise GaiaError(
                     f"{line}: none of the {n} items of class '{label}' fell into the {split} split"
-                    f"{_remedy(usable[usable['label'] == label], groups, config)}."
+                    f"{_remedy(usable, label, config)}."
                 )
     if positive is not None and positive not in labels:
         raise GaiaError(
@@ -59,31 +58,32 @@ def check(line: str, index: pd.DataFrame, groups: pd.Series[str], config: Data, 
     return labels
 
 
-def _remedy(members: pd.DataFrame, groups: pd.Series[str], config: Data) -> str:
+def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     """Why a class misses a split, and what would do: few groups can't be spread, however many items they hold."""
-    n = groups[members.index].nunique()
+    members = usable[usable["label"] == label]
+    n = members["group"].nunique()
     if n > len(members) / 2:
         return "; add items, enlarge data.splits, or choose another seed"
     if not isinstance(config, Photos) or n == members["sha256"].nunique():
         return f": only {n} of them differ; add items that do"
-    largest = groups.value_counts()[groups[members.index]].max()
+    largest = usable["group"].value_counts()[members["group"]].max()
     return (
         f": near-duplicates share a split, and these are {n} groups of such, the largest of {largest} items; "
         f"lower data.near_duplicates ({config.near_duplicates}) if those differ, else add items that do"
     )
 
 
-def _summarise(line: str, index: pd.DataFrame, groups: pd.Series[str]) -> None:
+def _summarise(line: str, index: pd.DataFrame) -> None:
     usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
     _say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
     if len(out):
         _say(f"  left out {len(out)} that are none of data.classes: {_counts(out)}", style="yellow")
-    grouped = usable[groups.duplicated(keep=False)]
+    grouped = usable[usable["group"].duplicated(keep=False)]
     if len(grouped):
         same = grouped["sha256"].duplicated(keep=False).sum()
         found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
-        alike = grouped.groupby(groups[grouped.index])["label"]
+        alike = grouped.groupby("group")["label"]
         mixed = sum(len(set(labels)) > 1 for _, labels in alike)
         _say(
             f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "

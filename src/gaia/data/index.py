@@ -13,8 +13,7 @@ from gaia import files
 from gaia.config.schema import Data, Photos
 from gaia.data.splits import representatives, split_of
 
-_REASONS = 10  # shown on screen, the most frequent ones
-COLUMNS = ["source", "label", "split", "sha256", "size", "verdict", "reason"]
+COLUMNS = ["source", "label", "split", "sha256", "group", "size", "verdict", "reason"]
 
 
 def assign_splits(
@@ -23,16 +22,18 @@ def assign_splits(
     seed: int,
     hashes: NDArray[np.uint64] | None = None,
     mirror: NDArray[np.uint64] | None = None,
-) -> pd.Series[str]:
-    """Fill the column `split` of the usable rows, and note duplicates and near-duplicates in `reason`.
+) -> None:
+    """Fill the columns `split` and `group` of the usable rows, and note duplicates and near-duplicates in `reason`.
 
-    Gives the group of each usable row: the content hash that speaks for it (`hashes`, `mirror`: see representatives).
+    The group is the content hash that speaks for a row and all that are like it (`hashes`, `mirror`: see
+    representatives): one group lies in one split. The note is for people.
     """
     usable = np.flatnonzero((index["verdict"] == "ok").to_numpy())
     shas = index["sha256"].to_numpy()[usable].tolist()
     distance = config.near_duplicates if isinstance(config, Photos) else 0
     speakers = representatives(shas, None if hashes is None else hashes[usable], distance, mirror)
     shares = config.splits
+    index.loc[usable, "group"] = speakers
     index.loc[usable, "split"] = [split_of(s, seed, shares.validation, shares.test) for s in speakers]
     sources, labels, reasons = (index[column].tolist() for column in ("source", "label", "reason"))
     first: dict[tuple[str, str], int] = {}
@@ -47,7 +48,6 @@ def assign_splits(
         for key in keys:
             first.setdefault(key, row)
     index["reason"] = reasons
-    return pd.Series(speakers, index=usable, dtype=object)
 
 
 def printable(text: str) -> str:

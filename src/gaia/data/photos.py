@@ -71,9 +71,9 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     if not config.classes:
         _set_aside_strays(rows)
     index = pd.DataFrame(rows, columns=indexes.COLUMNS)
-    groups = indexes.assign_splits(index, config, seed, hashes, MIRROR)
+    indexes.assign_splits(index, config, seed, hashes, MIRROR)
     indexes.write(out, index)
-    labels = check(line, index, groups, config, positive)
+    labels = check(line, index, config, positive)
     write_description(out, labels, features=[])
 
 

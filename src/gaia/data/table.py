@@ -46,16 +46,17 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
     _note(rows, config.label, "{column} is none of data.classes: '{cell}'", left_out)
     contents = _contents(rows, config, numbers)
-    index = pd.DataFrame({"source": rows.sources, "label": labels, "split": "", "reason": rows.reasons}, dtype=object)
+    columns = {"source": rows.sources, "label": labels, "split": "", "group": "", "reason": rows.reasons}
+    index = pd.DataFrame(columns, dtype=object)
     index["sha256"] = [hashlib.sha256(text.encode()).hexdigest() for text in contents]
     index["size"] = [len(text) for text in contents]
     index["verdict"] = ["quarantined" if reason else "ok" for reason in rows.reasons]
     index.loc[left_out, "verdict"] = "left out"
-    groups = indexes.assign_splits(index, config, seed)
+    indexes.assign_splits(index, config, seed)
     for column in config.categories.values():
         _quarantine_unseen(index, column, rows.columns[column])
     indexes.write(out, index)
-    names = check(line, index, groups, config, positive)
+    names = check(line, index, config, positive)
     usable = (index["verdict"] == "ok").to_numpy()
     features: list[dict[str, Any]] = []
     codes = np.full((len(index), len(config.categories)), -1, dtype=np.int32)
@@ -114,4 +115,5 @@ def _quarantine_unseen(index: pd.DataFrame, column: str, cells: list[str]) -> No
     train = {cell for cell, split in zip(cells, splits, strict=True) if split == "train"}
     unseen = [i for i, (cell, split) in enumerate(zip(cells, splits, strict=True)) if split and cell not in train]
     reasons = [indexes.printable(f"{column} occurs in no training row: '{cells[i][:40]}'") for i in unseen]
-    index.loc[unseen, "split"], index.loc[unseen, "verdict"], index.loc[unseen, "reason"] = "", "quarantined", reasons
+    index.loc[unseen, ["split", "group"]], index.loc[unseen, "verdict"] = "", "quarantined"
+    index.loc[unseen, "reason"] = reasons

@@ -1,14 +1,13 @@
 """Train a line: `python -m gaia.stages.train plants`"""
 
 import hashlib
-import inspect
+import re
 import shutil
 import sys
 import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -22,15 +21,13 @@ from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as
 from gaia.evaluation.timings import timed
-from gaia.frameworks import augmentation, loop
+from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, exporting, fitting
 from gaia.runtime import artifact, contract
 from gaia.runtime.contract import Contract
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
 from gaia.stages.process import run
-
-SECTIONS = ("framework", "seed", "model", "optimizer", "augmentation", "trainer")  # of the configuration, used here
 
 
 def train(line: str) -> None:
@@ -41,7 +38,7 @@ def train(line: str) -> None:
     config = load(line)
     data = dataset.load(paths.prepared(line))
     checkpoints = paths.checkpoints(line)
-    state = checkpoints / _fingerprint(config, fitting(config), line)
+    state = checkpoints / _fingerprint(config, line)
     for other in checkpoints.glob("*"):
         if other != state:
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
@@ -122,14 +119,17 @@ def _text(row: dict[str, float] | None, epochs: int) -> str:
     return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
 
 
-def _fingerprint(config: PhotoLine | TableLine, by: Any, line: str) -> str:
-    """Names the inputs of a training, so that a checkpoint of other settings, data, code or packages isn't resumed."""
-    sections = {key: value for key, value in dump(config).items() if key in SECTIONS}
-    modules = [Path(inspect.getfile(module)) for module in (by, loop, augmentation)]
-    code = [*sorted(modules[0].parent.glob("*.py")), *modules[1:]]
-    packages = [f"{name} {version(name)}" for name in framework(config.framework).packages]
-    parts = [yaml.dump(sections), *packages, *(file.read_text(encoding="utf-8") for file in code)]
-    parts += [files.sha256(file) for file in sorted(paths.prepared(line).iterdir())]
+def _fingerprint(config: PhotoLine | TableLine, line: str) -> str:
+    """Names the inputs of a training, which are those that dvc.yaml lists and the installed packages, so that a
+    checkpoint of other settings, data, code or packages isn't resumed."""
+    stage = yaml.read(Path("dvc.yaml"))["stages"]["train"]["do"]
+    known = {"key": line} | {f"item.{key}": value for key, value in yaml.read(paths.PARAMS)["lines"][line].items()}
+    named = [Path(re.sub(r"\$\{(.+?)\}", lambda said: str(known[said[1]]), place)) for place in stage["deps"]]
+    read = [file for place in named for file in (sorted(place.rglob("*")) if place.is_dir() else [place])]
+    sections = {section for listed in stage["params"] for sections in listed.values() for section in sections}
+    parts = [yaml.dump({key: value for key, value in dump(config).items() if key in sections})]
+    parts += [f"{name} {version(name)}" for name in framework(config.framework).packages]
+    parts += [f"{file} {files.sha256(file)}" for file in read if file.is_file() and file.suffix != ".pyc"]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -9,12 +9,13 @@ from gaia.errors import GaiaError
 from gaia.evaluation.results import accuracy
 from gaia.registry import tags
 from gaia.versions.live import live
+from gaia.versions.pins import Pinned
 from gaia.versions.record import Record
 
 
 def show(record: Record) -> dict[str, Any]:
-    """Everything about a version, found from its tag. What only DVC's cache or the storage knows (the files of raw data
-    and artifact, how training went) is None where neither has it any more.
+    """Everything about a version, found from its tag. What only DVC's cache or the storage knows (the files of data and
+    artifact, how training went) is None where neither has it any more.
 
     Raises GaiaError if the commit lacks what makes a version.
     """
@@ -28,11 +29,11 @@ def show(record: Record) -> dict[str, Any]:
         "number": tag.facts.get("number"),
         "live": stages,
         "deployments": _deployments(record),
-        "question": record.config.get("question"),
+        "question": record.settings.get("question"),
         "metrics": record.metrics,
         "gates": tag.facts.get("gates"),
-        "data": record.raw._asdict() | {"listing": _or_none(lambda: record.files(record.raw))},
-        "artifact": record.artifact._asdict() | {"listing": _or_none(lambda: record.files(record.artifact))},
+        "data": [_listed(record, record.inputs[path]) for path in record.data],
+        "artifact": _listed(record, record.artifact),
         "manifest": _or_none(lambda: record.manifest),
         "contract": _or_none(lambda: record.contract),
         "outputs": {path: pinned.md5 for path, pinned in record.outputs.items()},
@@ -52,7 +53,7 @@ def text(found: dict[str, Any]) -> list[str]:
         f"accuracy  {_accuracy(found['metrics'])}",
         *(f"class     {label}: {_recall(numbers)}" for label, numbers in found["metrics"]["per_class"].items()),
         *(f"gate      {line}" for line in gate_lines(found["gates"] or [])),
-        f"data      {_folder(found['data'])}",
+        *(f"data      {_folder(pinned)}" for pinned in found["data"]),
         f"artifact  {_folder(found['artifact'])}",
         *([f"training  {_training(manifest)}"] if manifest else []),
         f"packages  {len(found['packages'])} pinned by requirements.lock",
@@ -84,7 +85,7 @@ def card(found: dict[str, Any]) -> str:
         "## Gates",
         "\n".join(gates),
         "## Data",
-        _folder(found["data"]),
+        "\n".join(f"- {_folder(pinned)}" for pinned in found["data"]),
         "## Training",
         _training(manifest) if manifest else "Not to be had any more.",
         f"```yaml\n{yaml.dump(found['config'])}```",
@@ -103,6 +104,11 @@ def gate_lines(gates: list[dict[str, Any]]) -> list[str]:
         f"{'passed' if g['passed'] else 'FAILED'}"
         for g in gates
     ]
+
+
+def _listed(record: Record, pinned: Pinned) -> dict[str, Any]:
+    """A file or folder, and the files in it."""
+    return pinned._asdict() | {"listing": _or_none(lambda: record.files(pinned))}
 
 
 def _deployments(record: Record) -> list[dict[str, Any]]:
@@ -141,7 +147,8 @@ def _number(value: float | None) -> str:
 
 
 def _folder(pinned: dict[str, Any]) -> str:
-    return f"{pinned['path']}, {pinned['files']} files, {pinned['size'] / 1e6:.3g} MB, md5 {pinned['md5']}"
+    files = f"{pinned['files']} file{'s' * (pinned['files'] != 1)}"
+    return f"{pinned['path']}, {files}, {pinned['size'] / 1e6:.3g} MB, md5 {pinned['md5']}"
 
 
 def _training(manifest: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gaia import paths
 from gaia.registry.git import git
-from gaia.versions.number import differences, flat
+from gaia.versions.number import differences, flat, other_data
 from gaia.versions.record import Record
 
 SHOWN = 5  # items of a long list that people are shown; --json has all
@@ -23,6 +23,7 @@ def diff(old: Record, new: Record) -> dict[str, Any]:
         "from": str(old),
         "to": str(new),
         "config": differences(flat(old.config), flat(new.config)),
+        "inputs": other_data(old.data, new.data),
         "data": _data(_rows(old, _index(old)), _rows(new, _index(new))),
         "packages": differences(old.packages, new.packages),
         "code": _code(old, new),
@@ -33,13 +34,14 @@ def diff(old: Record, new: Record) -> dict[str, Any]:
 
 def text(found: dict[str, Any]) -> list[str]:
     """The differences in lines for people."""
-    data, answers = found["data"], found["answers"]
+    inputs, data, answers = found["inputs"], found["data"], found["answers"]
     lines = [f"{found['from']} -> {found['to']}"]
     lines += _section("config", found["config"])
-    counts = ", ".join(f"{len(items)} {kind}" for kind, items in data.items() if items)
+    counts = [f"{len(items)} {kind}" for kind, items in data.items() if items]
+    said = ", ".join(counts) or ("the same items" if inputs else "the same")
     relabelled = [f"{item['source']}: {item['from']} -> {item['to']}" for item in data["relabelled"]]
     named = [f"{kind} {source}" for kind in ("added", "removed") for source in data[kind][:SHOWN]]
-    lines += _section(f"data: {counts or 'the same'}", [*relabelled[:SHOWN], *named], more=False)
+    lines += _section(f"data: {said}", [*inputs, *relabelled[:SHOWN], *named], more=False)
     lines += _section("packages", found["packages"])
     lines += _section("code", found["code"])
     lines += _section("metrics", [_metric(key, *sides) for key, sides in found["metrics"].items()], more=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -95,20 +94,8 @@ def _leakage(index: Path) -> Gate:
 
     with index.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["verdict"] == "ok"]
-    split = {row["source"]: row["split"] for row in rows}
-    first: dict[str, str] = {}
+    split: dict[str, str] = {}  # that of the first item with this content, or in this group
     leaked = 0
     for row in rows:
-        twins = [first.setdefault(row["sha256"], row["split"]), *_twins(row["reason"], split)]
-        leaked += any(twin != row["split"] for twin in twins)
+        leaked += {row["split"]} != {split.setdefault(row[key], row["split"]) for key in ("sha256", "group")}
     return Gate("leakage", 0, leaked, leaked == 0)
-
-
-def _twins(reason: str, split: dict[str, str]) -> Iterator[str]:
-    """The splits of the items that a row was noted to be like (data/index.py), whatever their names hold."""
-    for note in ("same as ", "much like "):
-        for found in re.finditer(note, reason):
-            named = reason[found.end() :]
-            source = named if named in split else named.rpartition(", which is labelled ")[0]
-            if source in split:
-                yield split[source]

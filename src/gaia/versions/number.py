@@ -23,15 +23,10 @@ class Facts(NamedTuple):
 
     labels: list[str]
     input: dict[str, Any]  # of the contract: size, colour, scaling; or features with their columns and categories
-    data: str  # the hash of the raw data
+    data: dict[str, str]  # path -> hash
     settings: dict[str, Any]
     code: dict[str, str]  # path -> hash
     packages: dict[str, str]
-
-    @property
-    def made_of(self) -> tuple[Any, ...]:
-        """All that decides about the artifact's bytes."""
-        return self.data, self.settings, self.code, self.packages
 
 
 class Change(NamedTuple):
@@ -46,7 +41,7 @@ def change(old: Facts, new: Facts) -> Change:
     reasons: dict[Bump, list[str]] = {
         "major": [*_labels(old.labels, new.labels), *_input(old.input, new.input)],
         "minor": [
-            *(["other data"] if old.data != new.data else []),
+            *_some("data", other_data(old.data, new.data)),
             *differences(flat(old.settings), flat(new.settings)),
         ],
         "patch": [
@@ -94,6 +89,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         elif (type(old[key]), old[key]) != (type(new[key]), new[key]):
             found.append(f"{key}: {_plain(old[key])} -> {_plain(new[key])}")
     return found
+
+
+def other_data(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """`path changed`, `path is gone` or `path is new` for each file and folder of data, given with its hash. What only
+    lies elsewhere now is the same data."""
+    changed = [f"{path} changed" for path in old if path in new and old[path] != new[path]]
+    gone = {path: md5 for path, md5 in old.items() if path not in new}
+    come = {path: md5 for path, md5 in new.items() if path not in old}
+    lost = [f"{path} is gone" for path, md5 in gone.items() if md5 not in come.values()]
+    return [*changed, *lost, *(f"{path} is new" for path, md5 in come.items() if md5 not in gone.values())]
 
 
 def _labels(old: list[str], new: list[str]) -> list[str]:

@@ -6,26 +6,17 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gaia import paths
 from gaia.errors import GaiaError
 from gaia.registry import tags
-from gaia.registry.git import blobs, git
 from gaia.registry.tags import Tag, Version
+from gaia.versions.pins import Pinned, Pins, overlap
 
 STAGES = ("compose", "prepare", "train", "evaluate")  # of a line, as dvc.yaml names them
 BUILDING = STAGES[1:]  # those whose code and settings make the artifact
 ENVIRONMENT = "requirements.lock"
-
-
-class Pinned(NamedTuple):
-    """A file or folder as dvc.lock pins it: `size` in bytes, `files` the number of files in a folder."""
-
-    path: str
-    md5: str
-    size: int
-    files: int
 
 
 @dataclass(frozen=True)
@@ -43,76 +34,75 @@ class Record:
     @cached_property
     def stages(self) -> dict[str, dict[str, Any]]:
         """What dvc.lock says of the line's stages: `cmd`, `deps`, `params`, `outs`."""
-        content = self._yaml("dvc.lock").get("stages", {})
-        found = {stage: content.get(f"{stage}@{self.line}") for stage in STAGES}
-        if missing := [f"{stage}@{self.line}" for stage, entry in found.items() if entry is None]:
+        names, pinned = {stage: f"{stage}@{self.line}" for stage in STAGES}, self._pins.stages
+        if missing := [name for name in names.values() if name not in pinned]:
             raise GaiaError(f"{self}: dvc.lock has no stage {missing[0]}", "run `dvc repro`, and commit")
-        return found
+        return {stage: pinned[name] for stage, name in names.items()}
 
     @cached_property
     def outputs(self) -> dict[str, Pinned]:
         """What the line's stages made, by path."""
-        return {o["path"]: _pinned(o) for stage in self.stages.values() for o in stage.get("outs", ())}
+        return {o["path"]: Pinned.of(o) for stage in self.stages.values() for o in stage.get("outs", ())}
 
     @cached_property
     def inputs(self) -> dict[str, Pinned]:
-        """What the building stages read and did not make themselves, by path: data, code, the environment's lock."""
-        read = (dep for stage in BUILDING for dep in self.stages[stage].get("deps", ()))
-        return {d["path"]: _pinned(d) for d in read if d["path"] not in self.outputs}
+        """What the version was made of, by path: all that the building stages read and did not make themselves (code,
+        the environment's lock, data); and where another stage made such data, the data that it read, to the roots.
+        """
+        found: dict[str, Pinned] = {}
+        to_do = [(dep, True) for stage in BUILDING for dep in self.stages[stage].get("deps", ())]
+        for dep, read_here in to_do:  # which grows
+            path = dep["path"]
+            if path in found or any(overlap(path, own) for own in self.outputs):
+                continue
+            if not read_here and self._pins.git_alone(path):
+                continue  # its say is in what was made of it
+            found[path] = Pinned.of(dep)
+            to_do += [(further, False) for maker in self._pins.makers(path) for further in maker.get("deps", ())]
+        return found
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The md5 of each input that is data: all that lies under data/, or is not Git's alone."""
+        return {path: read.md5 for path, read in self.inputs.items() if self._is_data(path)}
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The md5 of each input that is code: the others, without the environment's lock."""
+        rest = {path: read.md5 for path, read in self.inputs.items() if path != ENVIRONMENT}
+        return {path: md5 for path, md5 in rest.items() if not self._is_data(path)}
+
+    @cached_property
+    def kept(self) -> list[str]:
+        """The outputs of DVC without which the version can't be restored and made again: the line's own, and `keepers`.
+
+        Raises GaiaError if neither DVC nor Git keeps some of the data."""
+        return [*(path for path, output in self.outputs.items() if not self._pins.git_holds(output)), *self.keepers]
+
+    @cached_property
+    def keepers(self) -> list[str]:
+        """DVC's outputs that are, hold, or lie in the version's data; what Git keeps needs none.
+
+        Raises GaiaError if neither keeps some of the data."""
+        found = (self._pins.keepers(self.inputs[path]) for path in self.data)
+        return list(dict.fromkeys(keeper for keepers in found for keeper in keepers))
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings that the building stages read, by section, whatever the line's folder of raw data is called."""
-        read = (self.stages[stage].get("params", {}) for stage in BUILDING)
-        merged = {key: value for sections in read for part in sections.values() for key, value in part.items()}
-        return {key: value for key, value in sorted(merged.items()) if key != "raw"}
-
-    @property
-    def raw(self) -> Pinned:
-        """The data that the version was made of."""
-        path = paths.raw(str(self.config.get("raw"))).as_posix()
-        if path not in self.inputs:
-            raise GaiaError(f"{self}: dvc.lock does not say what {path} held", "run `dvc repro`, and commit")
-        return self.inputs[path]
+        return {key: value for key, value in self._params.items() if key != "raw"}
 
     @cached_property
-    def kept(self) -> list[str]:
-        """The outputs of DVC without which the version can't be restored and made again: the line's own, and `keeper`.
-
-        Raises GaiaError if neither DVC nor Git keeps the raw data."""
-        own = list(self.outputs)
-        in_git = blobs([f"{self.commit}:./{path}" for path in own], self.root)
-        keeper = [self.keeper] if self.keeper else []
-        return [path for path, content in zip(own, in_git, strict=True) if content is None] + keeper
-
-    @cached_property
-    def keeper(self) -> str | None:
-        """DVC's output that is, or holds, the raw data; None if Git keeps them. Raises GaiaError if neither does."""
-        raw = Path(self.raw.path)
-        folders = [p.as_posix() for p in (raw, *raw.parents[:-1])]
-        made = {o["path"] for stage in self._yaml("dvc.lock")["stages"].values() for o in stage.get("outs", ())}
-        added = blobs([f"{self.commit}:./{folder}.dvc" for folder in folders], self.root)
-        for folder, pointer in zip(folders, added, strict=True):
-            if folder in made or pointer is not None:
-                return folder
-        if git("ls-tree", self.commit, raw.as_posix(), root=self.root):
-            return None
-        raise GaiaError(f"{self}: {raw} is kept by neither DVC nor Git", f"run `dvc add {raw}`, and commit")
+    def config(self) -> dict[str, Any]:
+        """The configuration in full. Settings are read from dvc.lock, here as everywhere; the gates alone, which no
+        stage reads and no lock pins, from the composed file."""
+        composed = self._pins.yaml(paths.config(self.line).as_posix())
+        return self._params | {"gates": composed.get("gates")}
 
     @property
     def artifact(self) -> Pinned:
         """The artifact that ships."""
         return self.outputs[paths.model(self.line).as_posix()]
-
-    @property
-    def code(self) -> dict[str, str]:
-        """The md5 of each file and folder of code that the building stages depend on."""
-        return {path: pinned.md5 for path, pinned in self.inputs.items() if path.startswith("src/")}
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The composed configuration."""
-        return self._yaml(paths.config(self.line).as_posix())
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -145,7 +135,7 @@ class Record:
 
         Raises GaiaError if the version has no such file, or nothing holds it.
         """
-        content = self._committed(path)
+        content = self._pins.read(path)
         if content is not None:
             return content
         for output in self.outputs.values():
@@ -154,9 +144,6 @@ class Record:
                 if path in files:
                     return self._object(output.path, files[path])
         raise GaiaError(f"{self} holds no {path}.")
-
-    def _committed(self, path: str) -> bytes | None:
-        return blobs([f"{self.commit}:./{path}"], self.root)[0]
 
     def files(self, pinned: Pinned) -> dict[str, str]:
         """The files in a folder that DVC keeps, `path -> md5`. Raises GaiaError if nothing has the list any more."""
@@ -173,18 +160,19 @@ class Record:
 
         return objects.content(md5, output, self.commit, self.root)
 
-    def _yaml(self, path: str) -> dict[str, Any]:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
+    @cached_property
+    def _pins(self) -> Pins:
+        return Pins(str(self), self.commit, self.root)
 
-        content = self._committed(path)
-        if content is None:
-            raise GaiaError(f"{self}: the commit holds no {path}", "run `dvc repro`, and commit")
-        try:
-            parsed = YAML(typ="safe").load(content)  # not pure: in C, which is ten times as fast
-        except YAMLError as error:
-            raise GaiaError(f"{self}: {path} is not valid YAML, {' '.join(str(error).split())}.") from None
-        return parsed if isinstance(parsed, dict) else {}
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        """All settings that the building stages read, by section."""
+        read = (self.stages[stage].get("params", {}) for stage in BUILDING)
+        merged = {key: value for sections in read for part in sections.values() for key, value in part.items()}
+        return dict(sorted(merged.items()))
+
+    def _is_data(self, path: str) -> bool:
+        return path.startswith("data/") or not self._pins.git_alone(path)
 
     def _json(self, path: str) -> Any:
         try:
@@ -197,7 +185,3 @@ def of(name: str, root: Path = Path()) -> Record:
     """The record of a version. Raises GaiaError if the name is not exactly that of a version that exists."""
     tag = tags.find(name, root)
     return Record(tag.name.line, tag.commit, tag, root)
-
-
-def _pinned(entry: dict[str, Any]) -> Pinned:
-    return Pinned(entry["path"], entry.get("md5", ""), entry.get("size", 0), entry.get("nfiles", 1))

@@ -91,7 +91,7 @@ def facts(record: Record) -> Facts:
     """What decides about a version's number. Raises GaiaError if its contract can't be had any more."""
     contract = record.contract
     return Facts(
-        contract["labels"], contract["input"], record.raw.md5, record.settings, record.code, record.packages
+        contract["labels"], contract["input"], record.data, record.settings, record.code, record.packages
     )  # fmt: skip
 
 

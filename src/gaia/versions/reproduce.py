@@ -15,7 +15,7 @@ from gaia import paths
 from gaia.errors import GaiaError
 from gaia.registry.git import git
 from gaia.runtime.golden import TOLERANCE
-from gaia.versions.number import differences, flat
+from gaia.versions.number import differences, flat, other_data
 from gaia.versions.record import ENVIRONMENT, STAGES, Record
 
 IDENTICAL, EQUAL, DIFFERENT = "identical", "equal within tolerance", "different"
@@ -24,12 +24,12 @@ IDENTICAL, EQUAL, DIFFERENT = "identical", "equal within tolerance", "different"
 def reproduce(record: Record) -> dict[str, Any]:
     """Run the line's pipeline in a clean checkout of the version; what `compare` says of the result.
 
-    The raw data come from DVC's cache or the storage, all else is made anew: nothing that was made before is taken,
+    Its data come from DVC's cache or the storage, all else is made anew: nothing that was made before is taken,
     and nothing is left. What the stages print goes to stderr. Raises GaiaError if the pipeline can't be run.
     """
     with tempfile.TemporaryDirectory(prefix="gaia-reproduce-") as folder:
         again = _checkout(record, Path(folder))
-        for command in (["checkout", record.keeper] if record.keeper else [], _repro(record.line)):
+        for command in (["checkout", *record.keepers] if record.keepers else [], _repro(record.line)):
             if command and _dvc(*command, root=again).returncode:
                 raise GaiaError(f"{record}: `dvc {command[0]}` failed in a clean checkout", "the reason stands above")
         git("add", "--all", root=again)
@@ -39,7 +39,7 @@ def reproduce(record: Record) -> dict[str, Any]:
 def compare(record: Record, again: Record) -> dict[str, Any]:
     """`verdict`: identical (the artifact has the same bytes), equal within tolerance (its answers to the test inputs
     are the same), or different. `outputs` are those that differ, `difference` is the largest of a probability.
-    `because` names the first input that isn't what the version pins: raw data, config, code, packages."""
+    `because` names the first input that isn't what the version pins: data, config, code, packages."""
     differing = [path for path, pinned in record.outputs.items() if again.outputs[path].md5 != pinned.md5]
     found: dict[str, Any] = {"version": str(record), "verdict": IDENTICAL, "difference": 0.0, "outputs": differing}
     if again.artifact.md5 != record.artifact.md5:
@@ -61,7 +61,7 @@ def _checkout(record: Record, folder: Path) -> Path:
 
 
 def _share_cache(record: Record, project: Path) -> None:
-    """Let the checkout read this clone's cache, which holds the raw data, each file verified."""
+    """Let the checkout read this clone's cache, which holds the version's data, each file verified."""
     from dvc.config import Config
 
     from gaia.storage import cache, objects, settings
@@ -69,10 +69,10 @@ def _share_cache(record: Record, project: Path) -> None:
 
     with Config(dvc_dir=str(project / ".dvc")).edit("local", validate=False) as local:
         local["cache"] = {"dir": str(cache.folder(record.root).resolve())}
-    if record.keeper:
+    if record.keepers:
         client = S3Client(settings.read(record.root))
-        raw = objects.of_revision(record.commit, [record.keeper], client=client, root=record.root)
-        objects.fetch(raw, client, record.root)
+        needed = objects.of_revision(record.commit, record.keepers, client=client, root=record.root)
+        objects.fetch(needed, client, record.root)
 
 
 def _repro(line: str) -> list[str]:
@@ -100,8 +100,8 @@ def _difference(record: Record, again: Record) -> float:
 
 
 def _first_differing_input(record: Record, again: Record) -> str:
-    if again.raw.md5 != record.raw.md5:
-        return f"raw data: {record.raw.path} is not what the version was made of"
+    if data := other_data(record.data, again.data):
+        return f"data: {data[0]}"
     if settings := differences(flat(record.settings), flat(again.settings)):
         return f"config: {settings[0]}"
     if code := [path for path, md5 in record.code.items() if again.code.get(path) != md5]:
