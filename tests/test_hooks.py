@@ -114,6 +114,7 @@ def test_a_new_worktree_is_made_and_committed_in_without_a_complaint(two: Projec
     assert not [word for word in ("error", "not found", "fail") if word in said.lower()], said
 
 
+@pytest.mark.slow
 def test_setup_installs_every_hook_and_leaves_one_that_is_somebodys_own(tmp_path: Path) -> None:
     project = checkout(tmp_path / "project")
     project.path(".venv").symlink_to(Path(sys.prefix))
