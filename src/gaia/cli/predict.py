@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from gaia import paths
-from gaia.cli.verb import verb
+from gaia.cli.verb import FILES, print_json, verb
 from gaia.errors import GaiaError, nearest
 
 
@@ -16,12 +15,13 @@ def add(verbs: Any) -> None:
     """Their parsers."""
     verb(verbs, "results", lambda asked: _results(asked.json), help="what the last `dvc repro` built: a row a line")
     predict = verb(
-        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json),
+        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json, asked.here),
         help="answer with a line's artifact: `gaia predict plants photo.jpg`",
         description="Inputs: photos (plants, bags); a CSV or Parquet file, or one row as name=value ... (cultures).",
     )  # fmt: skip
     predict.add_argument("line")
-    predict.add_argument("inputs", nargs="+", metavar="input")
+    inputs = predict.add_argument("inputs", nargs="+", metavar="input")
+    inputs.complete = FILES  # type: ignore[attr-defined]
     predict.add_argument("--stage", help="ask what is live there on this host (prod, ...), not what was built last")
 
 
@@ -31,35 +31,37 @@ def _results(as_json: bool) -> None:
     found = results()
     _warn(outdated(row["line"] for row in found))
     if as_json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
     else:
         from gaia.console import console
 
         console.print(table(found))
 
 
-def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool) -> None:
+def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool, here: Path) -> None:
     from gaia.runtime import predictor
 
     model = predictor.load(_built(line) if stage is None else _live(line, stage))
-    answers, problems = [], []
+    answers: list[dict[str, Any]] = []
     if model.contract["input"]["kind"] == "photo":
         for name in inputs:
             try:
-                read = model.read_photos([(Path(name).read_bytes(), name)])
+                read = model.read_photos([((here / name).read_bytes(), name)])
             except IsADirectoryError:
-                problems.append(f"{name} is a folder; give photos, for example {Path(name) / '*.jpg'}.")
+                problem = f"{name} is a folder; give photos, for example {Path(name) / '*.jpg'}."
             except OSError as error:
-                problems.append(f"{name}: {error.strerror}.")
+                problem = f"{name}: {error.strerror}."
             except GaiaError as error:
-                problems.append(f"{name}: {error}.")
+                problem = f"{name}: {error}."
             else:
                 answers += _answers(model, read, [name])
+                continue
+            answers.append({"input": name, "error": problem})
     else:
-        read, names = _read_table(model, inputs)
+        read, names = _read_table(model, inputs, here)
         answers = _answers(model, read, names)
     _print_answers(answers, as_json)
-    if problems:
+    if problems := [answer["error"] for answer in answers if "error" in answer]:
         raise GaiaError("\n".join(problems))
 
 
@@ -103,10 +105,10 @@ def _answers(model: Any, read: Any, names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _read_table(model: Any, inputs: list[str]) -> tuple[Any, list[str]]:
+def _read_table(model: Any, inputs: list[str], here: Path) -> tuple[Any, list[str]]:
     """The rows of a table's file, or the one row that name=value pairs make; and what each is called."""
-    if len(inputs) == 1 and Path(inputs[0]).is_file():
-        return model.read_table(Path(inputs[0]))
+    if len(inputs) == 1 and (here / inputs[0]).is_file():
+        return model.read_table(here / inputs[0])
     pairs = [pair.partition("=")[::2] for pair in inputs]
     if not all("=" in pair for pair in inputs):
         raise GaiaError(
@@ -121,8 +123,9 @@ def _read_table(model: Any, inputs: list[str]) -> tuple[Any, list[str]]:
 
 def _print_answers(answers: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
+        print_json(answers)
         return
+    answers = [answer for answer in answers if "answer" in answer]
     width = max((len(a["input"]) for a in answers), default=0)
     for answer in answers:
         shares = "  ".join(f"{label} {share:.1%}" for label, share in answer["probabilities"].items())
