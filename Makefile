@@ -1,10 +1,14 @@
-# What people, hooks and CI call. `make repro` and `make test` set everything up themselves.
+# What people, hooks and CI call; `make` alone shows it. Each target sets everything up itself.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro storage test lint bench lock
+.PHONY: help setup repro storage check test lint bench lock
+
+help:   ## show this
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS=$$'\t' read -r target what; do printf 'make %-8s  %s\n' "$$target" "$$what"; done
 
 setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git hooks
 
@@ -18,10 +22,12 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	touch $@
 
 # DVC's hooks and its merge driver; then ours in their place, which find dvc where no environment is activated, too. (In a
-# Git worktree .git is a file, and the hooks are the main checkout's.)
+# Git worktree .git is a file, and the hooks are the main checkout's.) Ours and DVC's hold `dvc git-hook`; another's stays.
 .git/hooks/post-checkout: $(wildcard .githooks/*) | .venv/.installed
 	test ! -d .git || { mkdir -p .git/hooks && grep -ls 'dvc git-hook' .git/hooks/* | xargs rm -f; dvc install; }
-	test ! -d .git || cp .githooks/* .git/hooks/
+	@test ! -d .git || for hook in $(notdir $(wildcard .githooks/*)); do \
+	  if test ! -e .git/hooks/$$hook || grep -q 'dvc git-hook' .git/hooks/$$hook; then cp .githooks/$$hook .git/hooks/; \
+	  else echo "warning: .git/hooks/$$hook is your own, and stays; let it call .githooks/$$hook" >&2; fi; done
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	dvc repro
@@ -29,6 +35,9 @@ repro: setup   ## data -> models -> reports, re-running what changed; then the r
 
 storage: setup   ## an S3 server for data and models (MinIO in Docker, else embedded), its keys, its buckets
 	gaia storage up
+
+check: lint   ## what a change needs before it is committed: style, types, the fast tests; about a minute
+	pytest -n 2 --dist worksteal -m "not slow"
 
 test: setup   ## all tests
 	pytest -n 2 --dist worksteal

@@ -49,6 +49,9 @@ TINY = {
     },
 }
 
+# Who needs one of these is `slow`: a project built with DVC, a server, or a whole training framework.
+BUILT = {"built", "kept", "chronicle", "drafted", "store"}
+TRAINING = {"test_accuracy", "test_augmentation", "test_layers", "test_rehearsal", "test_training"}
 
 FRAMEWORKS = {"plants": "pytorch", "bags": "keras", "cultures": "catboost"}
 SMALL = {"lines": {"plants": {"bucket": "plants-images", "seed": 1}, "cultures": {"bucket": "data", "seed": 2}}}
@@ -74,6 +77,14 @@ stages:
         - data/prepared/${key}: {remote: '${item.bucket}'}
         - data/models/${key}: {remote: models}
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` goes without; nobody has to remember it."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        if BUILT & set(item.fixturenames) or TRAINING & {item.path.stem}:
+            item.add_marker(pytest.mark.slow)
 
 
 class Project:

@@ -247,6 +247,7 @@ def race(roots: list[Path], commits: list[str], folder: Path) -> dict[str, str]:
     return {commit: (folder / commit).read_text() for commit in commits}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clones", [1, 2])
 def test_numbers_are_never_shared_however_many_release_at_once(tmp_path: Path, identity: None, clones: int) -> None:
     rounds, at_once = (20, 4) if clones == 1 else (6, 2)

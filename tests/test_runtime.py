@@ -237,16 +237,17 @@ def test_one_bad_photo_of_five_is_four_answers_and_one_problem(tmp_path: Path) -
     model, good = load(STORED / "photo-1"), encoded(Image.new("RGB", (20, 30), (230, 20, 20)))
     found = answers.of_photos(model, [("a", good), ("b", good), ("c", b"no photo"), ("d", good), ("e", good)])
     assert [answer["input"] for answer in found.answers] == ["a", "b", "d", "e"]
-    assert [str(problem) for problem in found.problems] == ["c: not an image."]
+    assert [str(problem) for problem in found.problems.values()] == ["c: not an image."]
     assert found.answers[0] == {
         "input": "a",
         "answer": "dandelion",
         "probabilities": {"dandelion": pytest.approx(0.99984, abs=1e-4), "grass": pytest.approx(0.00016, abs=1e-4)},
     }
     (tmp_path / "good.png").write_bytes(good)
-    found = answers.of_photo_files(model, [tmp_path / "nowhere.jpg", tmp_path, tmp_path / "good.png"])
+    files = [tmp_path / "nowhere.jpg", tmp_path, tmp_path / "good.png"]
+    found = answers.of_photo_files(model, ((str(file), file) for file in files))
     assert len(found.answers) == 1
-    assert [str(p).removeprefix(str(tmp_path)) for p in found.problems] == [
+    assert [str(p).removeprefix(str(tmp_path)) for p in found.problems.values()] == [
         "/nowhere.jpg: No such file or directory.",
         f" is a folder; give photos, for example {tmp_path}/*.jpg.",
     ]

@@ -235,11 +235,11 @@ def test_one_bad_row_of_five_is_four_answers_and_one_problem(raw: Path) -> None:
     given = {"a": good, "b": good, "c": {"kind": "x", "days": "four", "co2": "five"}, "d": good, "e": good}
     found = answers.of_rows(predictor, given)
     assert [answer["input"] for answer in found.answers] == ["a", "b", "d", "e"]
-    assert [str(problem) for problem in found.problems] == ["c: days is 'four', which is no number."]
+    assert [str(problem) for problem in found.problems.values()] == ["c: days is 'four', which is no number."]
     asked.write_text("kind,days,co2\nx,1,2\nz,1,2\nx,1\nx,2,3\n")
     found = answers.of_table_file(predictor, asked)
     assert [answer["input"] for answer in found.answers] == ["asked.csv:2", "asked.csv:5"]
-    assert [str(problem) for problem in found.problems] == [
+    assert [str(problem) for problem in found.problems.values()] == [
         "asked.csv:3: kind is 'z', which training never saw; known are x, y.",
         "asked.csv:4 has 2 cells, the header 3; mend or remove it.",
     ]

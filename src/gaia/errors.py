@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self, TextIO
 
 
 class Problem(NamedTuple):
@@ -29,6 +29,8 @@ class Problem(NamedTuple):
 
 class GaiaError(Exception):
     """One problem, or several that were found together. str() gives a sentence for each, a line each."""
+
+    exit_code = 1
 
     def __init__(self, found: str, mend: str = "") -> None:
         super().__init__(found, mend)
@@ -88,7 +90,8 @@ def first_line(error: Exception) -> str:
 
 
 def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
-    """Run an entry point; a GaiaError ends the process with its sentence and exit code 1, wrong arguments with 2."""
+    """Run an entry point; a GaiaError ends the process with its sentence, its notes and its exit code (1), wrong
+    arguments with 2."""
     parameters = inspect.signature(main).parameters
     if len(args) != len(parameters):
         _fail(f"{main.__name__} takes {', '.join(parameters)}, and {len(args)} arguments were given.", 2)
@@ -96,7 +99,7 @@ def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
         main(*args)
         sys.stdout.flush()
     except GaiaError as error:
-        _fail(str(error), 1)
+        _fail(str(error), error.exit_code, getattr(error, "__notes__", ()))
     except BrokenPipeError:  # `| head` has read enough; what is still buffered has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
@@ -104,8 +107,15 @@ def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
         _fail("stopped by the keyboard", 130)
 
 
-def _fail(sentence: str, code: int) -> NoReturn:
-    colour = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+def coloured(stream: TextIO) -> bool:
+    """Whether colours may be sent there: to a terminal that has them, unless NO_COLOR says otherwise."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _fail(sentence: str, code: int, notes: Iterable[str] = ()) -> NoReturn:
+    colour = ("\033[31m", "\033[0m") if coloured(sys.stderr) else ("", "")
     for line in sentence.splitlines():
         print(f"{colour[0]}error:{colour[1]} {line}", file=sys.stderr)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     sys.exit(code)

@@ -11,8 +11,15 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 Bucket = Literal["models", "plants-images", "data"]  # DVC's remotes (.dvc/config), each a bucket of the storage
 BUCKETS: tuple[str, ...] = get_args(Bucket)
 
+PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
+
+
+def root(here: Path) -> Path | None:
+    """The project that a folder belongs to: the nearest one, itself or above, that holds dvc.yaml and params.yaml."""
+    above = (folder for folder in (here, *here.parents) if (folder / PIPELINE).exists() and (folder / PARAMS).exists())
+    return next(above, None)
 
 
 def raw(name: str) -> Path:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
-from gaia.cli.verb import verb
+from gaia.cli.verb import print_json, verb
 
 if TYPE_CHECKING:
     from gaia.config.compose import Value
@@ -31,7 +30,7 @@ def _config(asked: argparse.Namespace) -> None:
         from gaia.config.yaml import dotted
 
         values = [{"key": dotted(v.keys), "value": v.value, "file": v.file, "name": v.name} for v in found]
-        print(json.dumps({"line": asked.line, "values": values}, indent=2, ensure_ascii=False))
+        print_json({"line": asked.line, "values": values})
     else:
         print("\n".join(_commented(found)))
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from gaia.cli.verb import verb
+from gaia.cli.verb import print_json, verb
 from gaia.errors import GaiaError
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
         start = time.perf_counter()
     done = deploy.carry_out(plan)
     if asked.json:
-        print(json.dumps(done.facts(), indent=2, ensure_ascii=False))
+        print_json(done.facts())
         return
     tested = f"{done.tested.inputs} golden answers agree to {done.tested.difference:.1g}"
     if not done.new:
@@ -102,7 +101,7 @@ def _current(asked: argparse.Namespace) -> None:
 
     found = current(asked.line)
     if asked.json:
-        print(json.dumps([each.facts() for each in found], indent=2, ensure_ascii=False))
+        print_json([each.facts() for each in found])
         return
     if not found:
         print("nothing is live; `gaia deploy <line>` makes it so")
@@ -127,7 +126,7 @@ def _history(asked: argparse.Namespace) -> None:
     if asked.at is not None:
         events = list(history.at(events, history.moment(asked.at)).values())
     if asked.json:
-        print(json.dumps([event.facts() for event in events], indent=2, ensure_ascii=False))
+        print_json([event.facts() for event in events])
         return
     if not events:
         print(f"nothing of {asked.line} was live {'then' if asked.at else 'yet'}")
@@ -162,7 +161,7 @@ def _sync(asked: argparse.Namespace) -> None:
                 raise
             print(f"error: {error}", file=sys.stderr, flush=True)  # the network, perhaps; it may come back
             found = []
-        _print_synced(found, asked.json, quiet=asked.watch is not None and not first)
+        _print_synced(found, asked.json, watching=asked.watch is not None, first=first)
         problems = [each for each in found if each.problem]
         if asked.watch is None:
             if problems:
@@ -174,12 +173,13 @@ def _sync(asked: argparse.Namespace) -> None:
         time.sleep(asked.watch)
 
 
-def _print_synced(found: list[Any], as_json: bool, quiet: bool) -> None:
-    """What a synchronisation did; with `quiet` only what it changed."""
+def _print_synced(found: list[Any], as_json: bool, watching: bool, first: bool) -> None:
+    """What a synchronisation did; while watching, from the second time on, only what it changed."""
+    quiet = watching and not first
     shown = [each for each in found if each.moved or each.problem or not quiet]
     if as_json:
         if shown or not quiet:
-            print(json.dumps([each.facts() for each in shown], indent=2, ensure_ascii=False), flush=True)
+            print_json([each.facts() for each in shown], line=watching)
         return
     for each in shown:
         if not each.problem:
@@ -195,7 +195,7 @@ def _cleanup(asked: argparse.Namespace) -> None:
     found = cleanup.cleanup(asked.line, asked.keep, asked.yes)
     if asked.json:
         folders = [{"folder": str(each.folder), "bytes": each.size} for each in found]
-        print(json.dumps({"removed": asked.yes, "folders": folders, "objects": objects}, indent=2))
+        print_json({"removed": asked.yes, "folders": folders, "objects": objects})
         return
     for each in found:
         print(f"{each.folder}  {each.size / 1e6:.1f} MB")
@@ -213,7 +213,7 @@ def _status(asked: argparse.Namespace) -> None:
 
     found = status()
     if asked.json:
-        print(json.dumps([check._asdict() for check in found], indent=2))
+        print_json([check._asdict() for check in found])
     else:
         from gaia.console import console
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaia import paths
-from gaia.cli.verb import verb
+from gaia.cli.verb import FILES, print_json, verb
 from gaia.errors import GaiaError, nearest
 
 if TYPE_CHECKING:
-    from gaia.runtime.answers import Answer
+    from gaia.runtime.answers import Answers
 
 
 def add(verbs: Any) -> None:
@@ -24,12 +23,13 @@ def add(verbs: Any) -> None:
         help="what the last `dvc repro` built: a row for each line",
     )
     predict = verb(
-        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json),
+        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json, asked.here),
         help="answer with a line's artifact: `gaia predict plants photo.jpg`",
         description="Inputs: photos (plants, bags); a CSV or Parquet file, or one row as name=value ... (cultures).",
     )  # fmt: skip
     predict.add_argument("line")
-    predict.add_argument("inputs", nargs="+", metavar="input")
+    inputs = predict.add_argument("inputs", nargs="+", metavar="input")
+    inputs.complete = FILES  # type: ignore[attr-defined]
     predict.add_argument("--stage", help="ask what is live there on this host (prod, ...), not what was built last")
 
 
@@ -39,14 +39,14 @@ def _results(as_json: bool) -> None:
     found = results()
     _warn(outdated(row["line"] for row in found))
     if as_json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
     else:
         from gaia.console import console
 
         console.print(table(found))
 
 
-def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool) -> None:
+def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool, here: Path) -> None:
     from gaia.runtime import answers
     from gaia.runtime.load import load
 
@@ -55,15 +55,14 @@ def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool) -> 
         from gaia.inputs.pillow import return_freed_memory
 
         return_freed_memory()
-        found = answers.of_photo_files(model, map(Path, inputs))
-    elif len(inputs) == 1 and Path(inputs[0]).is_file():
-        found = answers.of_table_file(model, Path(inputs[0]))
+        found = answers.of_photo_files(model, ((name, here / name) for name in inputs))
+    elif len(inputs) == 1 and (here / inputs[0]).is_file():
+        found = answers.of_table_file(model, here / inputs[0])
     else:
         found = answers.of_rows(model, {"row": _row(inputs)})
-    if found.answers or as_json:
-        _print_answers(found.answers, as_json)
+    _print(found, as_json)
     if found.problems:
-        raise GaiaError.several(found.problems)
+        raise GaiaError.several(found.problems.values())
 
 
 def _built(line: str) -> Path:
@@ -110,11 +109,12 @@ def _row(inputs: list[str]) -> dict[str, str]:
     return dict(pairs)
 
 
-def _print_answers(answers: list[Answer], as_json: bool) -> None:
+def _print(found: Answers, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
+        refused = [{"input": name, "error": str(problem)} for name, problem in found.problems.items()]
+        print_json([*found.answers, *refused])
         return
-    width = max((len(a["input"]) for a in answers), default=0)
-    for answer in answers:
+    width = max((len(answer["input"]) for answer in found.answers), default=0)
+    for answer in found.answers:
         shares = "  ".join(f"{label} {share:.1%}" for label, share in answer["probabilities"].items())
         print(f"{answer['input']:<{width}}  {answer['answer']}  ({shares})")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from typing import Any
 
-from gaia.cli.verb import verb
+from gaia.cli.verb import print_json, verb
 from gaia.errors import GaiaError
 
 
 def add(verbs: Any) -> None:
     """The parsers of its verbs."""
     storage = verbs.add_parser("storage", help="the S3 server that keeps data and models: up, verify, ls, ...")
-    inner = storage.add_subparsers(dest="what", required=True, metavar="what")
+    inner = storage.add_subparsers(dest="what", required=True, metavar="verb")
     verb(inner, "up", _up, help="start it (MinIO in Docker, else embedded), make keys and buckets, tell DVC")
     verb(inner, "down", _down, help="stop the server that `up` started; its data stay")
     verb(inner, "status", _status, help="which server it is, and whether it answers")
@@ -52,7 +51,7 @@ def _status(asked: argparse.Namespace) -> None:
 
 def _print_status(status: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(status, indent=2))
+        print_json(status)
         return
     kind = {"embedded": "embedded server", "docker": "MinIO in Docker", "elsewhere": "a server not started from here"}
     if status["answers"]:
@@ -66,7 +65,7 @@ def _down(asked: argparse.Namespace) -> None:
 
     stopped = server.down()
     if asked.json:
-        print(json.dumps({"stopped": stopped}, indent=2))
+        print_json({"stopped": stopped})
     else:
         print("nothing was running" if stopped == "none" else f"stopped ({stopped})")
 
@@ -83,7 +82,7 @@ def _verify(asked: argparse.Namespace) -> None:
             console.print(f"{mark} [bold]{check.name}[/]: ", end="")
             console.print(check.said, markup=False)
     if asked.json:
-        print(json.dumps([check._asdict() for check in found], indent=2))
+        print_json([check._asdict() for check in found])
     if failed := [check.name for check in found if not check.ok]:
         raise GaiaError(f"{len(failed)} of {len(found)} checks failed: {', '.join(failed)}.")
 
@@ -93,7 +92,7 @@ def _ls(asked: argparse.Namespace) -> None:
 
     found = models(asked.line)
     if asked.json:
-        print(json.dumps(found, indent=2))
+        print_json(found)
         return
     from rich.table import Table
 
@@ -117,4 +116,7 @@ def _url(asked: argparse.Namespace) -> None:
     from gaia.storage.models import url
 
     link = url(asked.version, asked.file, expires=asked.expires)
-    print(json.dumps({"url": link}, indent=2) if asked.json else link)
+    if asked.json:
+        print_json({"url": link})
+    else:
+        print(link)

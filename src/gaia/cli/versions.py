@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
-from gaia.cli.verb import verb
+from gaia.cli.verb import print_json, verb
 from gaia.errors import GaiaError
 
 
@@ -56,7 +55,7 @@ def _release(asked: argparse.Namespace) -> None:
             print("\n".join(gate_lines([gate._asdict() for gate in failed.gates])))
         raise
     if asked.json:
-        _print_json(made)
+        print_json(made)
         return
     print("\n".join(gate_lines(made["gates"])))
     number, name = made["number"], f"{made['line']}@{made['version']}"
@@ -69,7 +68,7 @@ def _versions(asked: argparse.Namespace) -> None:
 
     found = versions(asked.line)
     if asked.json:
-        _print_json(found)
+        print_json(found)
         return
     from gaia.console import console
 
@@ -83,7 +82,7 @@ def _show(asked: argparse.Namespace) -> None:
 
     found = card.show(record.of(asked.version))
     if asked.json:
-        _print_json(found)
+        print_json(found)
     else:
         print(card.card(found) if asked.card else "\n".join(card.text(found)))
 
@@ -93,7 +92,7 @@ def _diff(asked: argparse.Namespace) -> None:
 
     found = diff.diff(record.of(asked.old), record.of(asked.new))
     if asked.json:
-        _print_json(found)
+        print_json(found)
     else:
         print("\n".join(diff.text(found)))
 
@@ -103,7 +102,7 @@ def _reproduce(asked: argparse.Namespace) -> None:
 
     found = reproduce.reproduce(record.of(asked.version))
     if asked.json:
-        _print_json(found)
+        print_json(found)
     else:
         apart = f", the largest difference of a probability is {found['difference']:.2g}" if found["difference"] else ""
         print(f"{found['version']}: {found['verdict']}{apart}")
@@ -118,14 +117,10 @@ def _audit(asked: argparse.Namespace) -> None:
 
     found = audit()
     if asked.json:
-        _print_json([{**each._asdict(), "restorable": each.restorable} for each in found])
+        print_json([{**each._asdict(), "restorable": each.restorable} for each in found])
     for each in found if not asked.json else ():
         here = f"; {len(each.only_here)} only in this host's cache, `dvc push -A` stores them" if each.only_here else ""
         lost = f": {each.problem or f'{len(each.lost)} lost, such as {each.lost[0]}'}" if not each.restorable else here
         print(f"{each.version}  {'ok' if each.restorable else 'LOST'}, {each.objects} objects{lost}")
     if bad := [each.version for each in found if not each.restorable]:
         raise GaiaError(f"{len(bad)} of {len(found)} versions can't be restored now: {', '.join(bad)}.")
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, indent=2, ensure_ascii=False))

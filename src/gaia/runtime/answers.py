@@ -22,10 +22,10 @@ class Answer(TypedDict):
 
 
 class Answers(NamedTuple):
-    """An answer for each input that could be read, and a problem for each of the others; in the order given."""
+    """An answer for each input that could be read, and by its name a problem for each of the others; as given."""
 
     answers: list[Answer]
-    problems: list[Problem]
+    problems: dict[str, Problem]
 
 
 def of_photos(model: Predictor, photos: Iterable[tuple[str, bytes]]) -> Answers:
@@ -33,9 +33,9 @@ def of_photos(model: Predictor, photos: Iterable[tuple[str, bytes]]) -> Answers:
     return _each(model, ((name, partial(bytes, content)) for name, content in photos))
 
 
-def of_photo_files(model: Predictor, files: Iterable[Path]) -> Answers:
-    """Photos on disk, called by their paths. Raises GaiaError if the model takes no photos."""
-    return _each(model, ((str(file), file.read_bytes) for file in files))
+def of_photo_files(model: Predictor, files: Iterable[tuple[str, Path]]) -> Answers:
+    """Photos on disk as (name, file), one at a time in memory. Raises GaiaError if the model takes no photos."""
+    return _each(model, ((name, file.read_bytes) for name, file in files))
 
 
 def of_rows(model: Predictor, rows: Mapping[str, Mapping[str, Any]]) -> Answers:
@@ -53,16 +53,16 @@ def of_table_file(model: Predictor, file: Path) -> Answers:
 
 def _each(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]]) -> Answers:
     model.photo  # noqa: B018 (raises for a model that takes none)
-    found = Answers([], [])
+    found = Answers([], {})
     for name, content in photos:
         try:
             read = model.read_photos([(content(), name)])
         except IsADirectoryError:
-            found.problems.append(Problem(f"{name} is a folder", f"give photos, for example {Path(name) / '*.jpg'}"))
+            found.problems[name] = Problem(f"{name} is a folder", f"give photos, for example {Path(name) / '*.jpg'}")
         except OSError as error:
-            found.problems.append(Problem(f"{name}: {error.strerror}."))
+            found.problems[name] = Problem(f"{name}: {error.strerror}.")
         except GaiaError as error:
-            found.problems.append(Problem(f"{name}: {error}."))
+            found.problems[name] = Problem(f"{name}: {error}.")
         else:
             found.answers.extend(_answers(model, read, [name]))
     return found

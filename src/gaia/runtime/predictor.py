@@ -88,5 +88,5 @@ class Predictor:
 
 def _whole(read: Rows) -> Rows:
     if read.problems:
-        raise GaiaError(*read.problems[0])
+        raise GaiaError(*next(iter(read.problems.values())))
     return read

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Rows(NamedTuple):
-    """The rows that can be answered, what each is called, and a problem for each of the others; in the order given."""
+    """The rows that can be answered, what each is called, and by its name a problem for each of the others."""
 
     frame: pd.DataFrame
     names: list[str]
-    problems: list[Problem]
+    problems: dict[str, Problem]
 
 
 def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Rows:
@@ -86,7 +86,7 @@ def _rows(
     return Rows(
         pd.DataFrame(frame).iloc[good].reset_index(drop=True),
         [names[at] for at in good],
-        [problems[at] for at in sorted(problems)],
+        {names[at]: problems[at] for at in sorted(problems)},
     )
 
 

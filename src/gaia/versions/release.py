@@ -28,6 +28,9 @@ class GatesFailed(GaiaError):
         super().__init__(sentence)
         self.gates = gates
 
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"gates": [gate._asdict() for gate in self.gates]}
+
 
 class Plan(NamedTuple):
     """The number that a line would get now, and why."""

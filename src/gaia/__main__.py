@@ -1,0 +1,5 @@
+"""`python -m gaia` is `gaia`."""
+
+from gaia.cli import main
+
+main()
