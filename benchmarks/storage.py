@@ -6,7 +6,6 @@ the project, and where it is missing nothing is measured.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -23,6 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
+from gaia import files
 from gaia.storage import server, settings
 from gaia.storage.client import S3Client
 from gaia.storage.verify import verify
@@ -119,8 +119,7 @@ def measure(work: Path, aws: str) -> dict[str, Any]:
             shutil.rmtree(work / "peer", ignore_errors=True)
             theirs.setdefault("aws", []).append(seconds(aws, "s3", *down))
             if name == "large":
-                with (work / "peer/file.bin").open("rb") as file:
-                    md5 = hashlib.file_digest(file, "md5").hexdigest()
+                md5 = str(files.md5(work / "peer/file.bin"))
                 for way, into in (("up", ours), ("down", theirs)):
                     asked = (way, "peer/file.bin", BUCKET, "mine", md5)
                     into.setdefault("gaia", []).append(seconds(sys.executable, "-c", CLIENT, *asked))

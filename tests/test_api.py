@@ -1,4 +1,4 @@
-"""The Python API: every public method has an example, and the examples run in order, as written."""
+"""The Python API: every public method has an example, and the examples run in turn, as they are written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_every_public_method_has_an_example_that_runs(versioned: Project, monkey
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", versioned.environment[f"GIT_COMMITTER_{name}"])
     monkeypatch.chdir(versioned.path("data"))  # the project is found from below
     known = {"Path": Path} | {name: getattr(gaia, name) for name in gaia.__all__}
-    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     for made in (gaia.ModelVersionManager, gaia.ModelStorage):
         public = [method for name, method in vars(made).items() if inspect.isfunction(method) and name[0] != "_"]
         assert len(public) > 6

@@ -54,7 +54,8 @@ def check_pipeline(line: str, root: Path = Path()) -> None:
 
     try:
         with Repo(str(root)) as repo:
-            changed: dict[str, Any] = repo.status(targets=[f"evaluate@{line}"], with_deps=True)
+            stage = f"{repo.root_dir}/dvc.yaml:evaluate@{line}"  # a bare name means the current folder's dvc.yaml
+            changed: dict[str, Any] = repo.status(targets=[stage], with_deps=True)
     except DvcException as error:
         raise GaiaError(f"dvc status: {error}.") from None
     if changed:
