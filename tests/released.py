@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaia.registry import tags
+from gaia.registry import sharing, tags
+from gaia.versions.verdict import Gate, Verdict
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -55,12 +56,15 @@ stages:
   compose:
     foreach: ${lines}
     do:
-      cmd: 'mkdir -p data/config && echo "{turn: ${item.turn}, depth: ${item.depth}}" > data/config/${key}.yaml'
+      cmd: >-
+        mkdir -p data/config &&
+        (echo "turn: ${item.turn}"; echo "depth: ${item.depth}"; cat policy.yaml) > data/config/${key}.yaml
+      deps: [policy.yaml]
       outs:
         - data/config/${key}.yaml: {cache: false}
   prepare:
     foreach: ${lines}
-    do: {cmd: 'true', deps: [make.py]}
+    do: {cmd: 'true', deps: [make.py, data/raw/table]}
   train:
     foreach: ${lines}
     do: {cmd: 'true', deps: [make.py]}
@@ -77,6 +81,10 @@ stages:
       metrics:
         - data/reports/${key}/metrics.json: {cache: false}
 """
+POLICY = """raw: table
+gates: {branch: null, accuracy_low: 0.5, recall: null, drop: 0.03, latency_ms: null, megabytes: null, golden: true,
+        leakage: false, unjudged: refuse}
+"""
 VERSIONS = {"spores": ["v1.0.0", "v1.1.0", "v1.2.0"], "cultures": ["v1.0.0", "v1.1.0"]}
 
 
@@ -88,7 +96,10 @@ def release(project: Project) -> None:
         shutil.copy(ROOT / name, project.path(name))
     project.path("src").symlink_to(ROOT / "src")
     with project.path(".gitignore").open("a") as file:
-        file.write("/src\n")
+        file.write("/src\n!/data/raw/table/*\n")
+    project.path("policy.yaml").write_text(POLICY)
+    project.path("data/raw/table").mkdir(parents=True)
+    project.path("data/raw/table/table.csv").write_text("species,days\n")
     project.path("requirements.lock").write_text("catboost==1.2.10\n")
     project.path("make.py").write_text(MAKE)
     project.path("dvc.yaml").write_text(PIPELINE)
@@ -101,8 +112,13 @@ def release(project: Project) -> None:
         project.commit(f"the turn of {minor}")
         for line in ("spores", "cultures") if minor < 2 else ("spores",):
             version = VERSIONS[line][minor]
-            facts = {"line": line, "version": version, "metrics": {"accuracy": 0.9 + minor / 100}}
-            tags.create(f"{line}@{version}", "HEAD", tags.message(f"{line} {version}", facts), project.root)
+            judged(project, f"{line}@{version}", minor)
+
+
+def judged(project: Project, name: str, minor: int = 0) -> None:
+    """Tag HEAD as a version, with a verdict as `gaia release` writes it."""
+    said = Verdict([Gate("accuracy_low", 0.8, 0.9, True)], {"accuracy": 0.9 + minor / 100}, "minor", ["another turn"])
+    sharing.create(name, "HEAD", said.message(tags.version(name), "accuracy 0.9"), project.root)
 
 
 def clone(project: Project, root: Path) -> Project:

@@ -216,7 +216,9 @@ def test_every_verb_speaks_json(released: Project) -> None:
     assert run("rollback", "spores", "--reason", "why", "--yes")["from"] == "v1.2.0"
     (now,) = run("current")
     assert (now["line"], now["stage"], now["version"], now["problem"]) == ("spores", "prod", "v1.0.0", "")
-    assert run("sync") == [{"line": "spores", "stage": "prod", "version": "v1.0.0", "moved": False, "problem": ""}]
+    assert run("sync") == [
+        {"line": "spores", "stage": "prod", "version": "v1.0.0", "moved": False, "problem": "", "note": ""}
+    ]
     assert run("cleanup", "spores") == {"removed": False, "folders": [], "objects": []}
     assert {check["part"] for check in run("status")} == {"git", "data", "lock", "cache", "storage", "tags", "disk"}
 

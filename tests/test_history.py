@@ -9,11 +9,11 @@ from datetime import datetime
 import pytest
 
 from conftest import Project
-from deployed import at, back, go
-from gaia.deployments import plan as deploy
+from deployed import at, back, go, live
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
 from gaia.registry import history
+from gaia.status import status
 
 
 def test_history_says_who_when_from_to_and_why_and_is_never_cut(released: Project) -> None:
@@ -68,14 +68,20 @@ def test_today_is_until_now() -> None:
     assert history.moment(datetime.now().date().isoformat()) <= datetime.now().astimezone()
 
 
-def test_a_deployment_of_no_version_is_named_and_stops_its_line_alone(released: Project) -> None:
-    go(released, "v1.0.0")
-    deploy.carry_out(deploy.deploy("cultures", root=released.root), released.root)
+def test_a_record_that_cannot_hold_costs_itself_only(released: Project) -> None:
+    """A stranger's tag is no emergency: every verb leaves it out and says what removes it, and rollback works."""
+    go(released, "v1.0.0", "v1.1.0")
     released.commit("no version")
-    released.run("git", "tag", "-a", "spores#prod#2", "-m", "by hand")
-    problems = {each.line: each.problem for each in sync(root=released.root)}
-    assert problems["cultures"] == ""
-    assert "spores#prod#2 deploys a commit that is no version of spores" in problems["spores"]
-    done = released.run("gaia", "sync", ok=False)
-    assert done.returncode == 1
-    assert "error: spores: spores#prod#2" in done.stdout
+    released.run("git", "tag", "-a", "spores#prod#3", "-m", "by hand")
+    assert {each.line: each.problem for each in sync(root=released.root)} == {"spores": ""}
+    said = "warning: spores#prod#3 is on a commit that is no version of spores, and is left out; `git tag -d 'spores#"
+    for verb in (("current",), ("history", "spores"), ("versions", "spores"), ("sync",)):
+        assert said in released.run("gaia", *verb).stdout
+    back(released)
+    assert live(released) == "v1.0.0"
+    assert [str(event.tag.name) for event in history.read("spores", released.root)][-1] == "spores#prod#4"
+    go(released, "v1.2.0")
+    assert live(released) == "v1.2.0"
+    mend = next(check.mend for check in status(released.root) if check.found.startswith("spores#prod#3 "))
+    released.run("bash", "-ec", mend.split("`")[1])
+    assert not history.look("spores", released.root).foreign

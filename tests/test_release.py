@@ -15,7 +15,7 @@ import pytest
 
 from conftest import Project, Store, merge
 from gaia.errors import GaiaError
-from gaia.registry import git, tags
+from gaia.registry import git, sharing, tags
 from gaia.registry.tags import Tag, Version
 from gaia.runtime import artifact
 from gaia.versions import release
@@ -267,7 +267,7 @@ def test_numbers_are_never_shared_however_many_release_at_once(tmp_path: Path, i
     assert len(set(given.values())) == rounds * at_once, "a number was given twice"
     for number in range(clones):
         root = tmp_path / str(number)
-        tags.fetch(root)
+        sharing.fetch(root)
         kept = {tag.commit: tag for tag in tags.versions("plants", root)}
         assert {commit: str(tag.name) for commit, tag in kept.items()} == given
         assert all(tag.message == f"{commit} claims {tag.name.number}" for commit, tag in kept.items())
@@ -281,7 +281,7 @@ def test_who_is_second_with_the_same_commit_is_told(tmp_path: Path, identity: No
     def decide(known: list[Tag[Version]]) -> Plan:
         if known:
             raise GaiaError("this commit is a version already")
-        tags.create("plants@v1.0.0", commit, "somebody else, a moment before", project.root)
+        sharing.create("plants@v1.0.0", commit, "somebody else, a moment before", project.root)
         return Plan(Version("plants", 1, 0, 0), "first", [])
 
     with pytest.raises(GaiaError, match="a version already"):

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Project
 from gaia.errors import GaiaError
-from gaia.registry import git, tags
+from gaia.registry import git, sharing, tags
 
 VERSIONS = {
     "plants@v1.2.0": ("plants", 1, 2, 0),
@@ -167,8 +167,8 @@ def clones(tmp_path: Path) -> tuple[Project, Project]:
 def test_a_tag_is_made_here_and_where_tags_are_shared(clones: tuple[Project, Project], identity: None) -> None:
     first, second = clones
     message = 'plants v1.0.0: fine\n\n# not a comment\n{"line": "plants"}'
-    tags.create("plants@v1.0.0", "HEAD", message, first.root)
-    tags.fetch(second.root)
+    sharing.create("plants@v1.0.0", "HEAD", message, first.root)
+    sharing.fetch(second.root)
     there = tags.find("plants@v1.0.0", second.root)
     assert there == tags.find("plants@v1.0.0", first.root)
     assert there.message == message
@@ -179,12 +179,12 @@ def test_a_name_that_is_taken_here_or_there_is_refused_and_leaves_no_tag(
     clones: tuple[Project, Project], identity: None
 ) -> None:
     first, second = clones
-    tags.create("plants#prod#1", "HEAD", "first", first.root)
+    sharing.create("plants#prod#1", "HEAD", "first", first.root)
     for project in clones:
-        with pytest.raises(tags.TagTaken, match="plants#prod#1"):
-            tags.create("plants#prod#1", "HEAD", "second", project.root)
+        with pytest.raises(sharing.TagTaken, match="plants#prod#1"):
+            sharing.create("plants#prod#1", "HEAD", "second", project.root)
     assert second.run("git", "tag").stdout == ""
-    tags.fetch(second.root)
+    sharing.fetch(second.root)
     assert tags.deployments("plants", second.root)[0].message == "first"
 
 
@@ -192,22 +192,22 @@ def test_a_tag_that_cannot_be_shared_is_not_made(clones: tuple[Project, Project]
     first, _ = clones
     first.run("git", "remote", "set-url", "origin", "../nowhere.git")
     with pytest.raises(GaiaError, match="plants@v1.0.0 was not made"):
-        tags.create("plants@v1.0.0", "HEAD", "m", first.root)
+        sharing.create("plants@v1.0.0", "HEAD", "m", first.root)
     assert first.run("git", "tag").stdout == ""
 
 
 def test_only_names_of_versions_and_deployments_are_made(clones: tuple[Project, Project]) -> None:
     for name in ("v1.0.0", "--list", "plants@v1", "../x@v1.0.0"):
         with pytest.raises(GaiaError, match="can name neither"):
-            tags.create(name, "HEAD", "m", clones[0].root)
+            sharing.create(name, "HEAD", "m", clones[0].root)
 
 
 def test_a_tag_that_differs_from_the_shared_one_is_named(clones: tuple[Project, Project], identity: None) -> None:
     first, second = clones
-    tags.create("plants@v1.0.0", "HEAD", "m", first.root)
+    sharing.create("plants@v1.0.0", "HEAD", "m", first.root)
     second.run("git", "tag", "plants@v1.0.0")
     with pytest.raises(GaiaError, match="git tag -d"):
-        tags.fetch(second.root)
+        sharing.fetch(second.root)
 
 
 def test_tags_are_signed_when_git_is_configured_to_sign(
@@ -218,6 +218,6 @@ def test_tags_are_signed_when_git_is_configured_to_sign(
     settings = {"gpg.format": "ssh", "user.signingKey": str(tmp_path / "key"), "tag.gpgSign": "true"}
     for key, value in settings.items():
         first.run("git", "config", key, value)
-    tags.create("plants@v1.0.0", "HEAD", "signed\n\n{}", first.root)
+    sharing.create("plants@v1.0.0", "HEAD", "signed\n\n{}", first.root)
     assert "SSH SIGNATURE" in first.run("git", "cat-file", "tag", "plants@v1.0.0").stdout
     assert tags.find("plants@v1.0.0", first.root).message == "signed\n\n{}"

@@ -11,9 +11,8 @@ import pytest
 
 from conftest import Project, Store
 from gaia.errors import GaiaError
-from gaia.registry import git
+from gaia.registry import git, history
 from gaia.versions import diff, number, record, release, table
-from gaia.versions.live import live
 from gaia.versions.record import Record
 
 NAMES = [
@@ -52,9 +51,11 @@ def test_the_table_shows_number_accuracy_and_reason_and_what_is_live(versioned: 
 def test_a_tag_made_by_hand_is_a_version_without_a_verdict(versioned: Project) -> None:
     versioned.run("git", "tag", "cultures@v1.2.0")
     rows = table.versions("cultures", versioned.root)
-    assert (rows[0]["version"], rows[0]["accuracy"], rows[0]["why"]) == ("v1.2.0", None, [])
-    assert "v1.2.0" in versioned.run("gaia", "versions", "cultures").stdout
-    assert "no verdict" in versioned.run("gaia", "show", "cultures@v1.2.0").stdout
+    assert (rows[0]["version"], rows[0]["judged"], rows[0]["why"]) == ("v1.2.0", False, [])
+    shown = json.loads(versioned.run("gaia", "show", "cultures@v1.2.0", "--json").stdout)
+    assert rows[0]["accuracy"] == shown["metrics"]["accuracy"]
+    for asked in (("versions", "cultures"), ("show", "cultures@v1.2.0")):
+        assert "no verdict" in versioned.run("gaia", *asked).stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -229,5 +230,7 @@ def test_live_is_the_newest_counter_whatever_the_dates_say(versioned: Project) -
     versioned.environment["GIT_COMMITTER_DATE"] = "2026-01-02T00:00:00Z"
     for counter, version in ((2, "v1.0.0"), (10, "v1.1.0"), (9, "v1.0.0")):
         versioned.run("git", "tag", "-a", "-m", "x", f"cultures#prod#{counter}", f"cultures@{version}^{{}}")
-    found = live("cultures", versioned.root)
+    found = {
+        stage: event.version for (_, stage), event in history.live(history.read("cultures", versioned.root)).items()
+    }
     assert {stage: str(tag.name) for stage, tag in found.items()} == {"prod": "cultures@v1.1.0"}

@@ -72,6 +72,21 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+# What moves a cursor, colours, breaks a line, turns the direction of writing, or is no character at all.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text that others wrote, safe on a terminal and on one line: what is no character of a text is written as `\\n`,
+    `\\x1b` or `\\udcff`. A text that is safe already stays as it is."""
+    return _UNPRINTABLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
+
+
+def warn(sentence: str) -> None:
+    """Say on stderr what the user should know, although the command goes on."""
+    print(f"warning: {printable(sentence)}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def errors_as(found: str, mend: str = "") -> Iterator[None]:
     """Raise any exception of the block as GaiaError: what was found, with the exception's first line in place of {}."""
@@ -114,8 +129,8 @@ def coloured(stream: TextIO) -> bool:
 
 def _fail(sentence: str, code: int, notes: Iterable[str] = ()) -> NoReturn:
     colour = ("\033[31m", "\033[0m") if coloured(sys.stderr) else ("", "")
-    for line in sentence.splitlines():
-        print(f"{colour[0]}error:{colour[1]} {line}", file=sys.stderr)
+    for line in sentence.split("\n"):
+        print(f"{colour[0]}error:{colour[1]} {printable(line)}", file=sys.stderr)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     sys.exit(code)

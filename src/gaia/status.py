@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ from typing import Any, NamedTuple
 from gaia import paths
 from gaia.config import yaml
 from gaia.data.kept import is_kept
-from gaia.deployments import activation
+from gaia.deployments import activation, trust
 from gaia.deployments.current import current
 from gaia.errors import GaiaError
+from gaia.registry import grammar, history, sharing
 from gaia.registry.git import git
-from gaia.registry.git import remote as git_remote
+from gaia.registry.history import Event, History
 from gaia.registry.tags import Tag, Version
-
-OURS = re.compile(r"[a-z0-9-]+(@v|#[a-z0-9-]+#)[0-9.]+")
 
 
 class Check(NamedTuple):
@@ -116,23 +114,69 @@ def _storage(root: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _tags(root: Path) -> Iterator[tuple[str, ...]]:
-    ours = _ids(git("for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", root=root))
-    remote = git_remote(root)
-    theirs = _ids(git("ls-remote", "--tags", remote, root=root)) if remote else ours
-    for name in sorted(set(ours) - set(theirs)):
-        yield f"{name} is not at {remote}", f"git push {remote} 'refs/tags/{name}'"
-    if missing := sorted(set(theirs) - set(ours)):
+    remote, here, there = sharing.compare(root)
+    nothing = True
+    for found in (*_shared(remote, here, there), *_records(remote, root)):
+        nothing = False
+        yield found
+    if nothing:
+        yield (f"{len(here)}, the same at {remote}" if remote else f"{len(here)}, and no remote to share them",)
+
+
+def _shared(remote: str | None, here: dict[str, str], there: dict[str, str]) -> Iterator[tuple[str, ...]]:
+    """Where this clone and its remote have other tags."""
+    for name in sorted(set(here) - set(there)):
+        yield f"{name} is not at {remote}", f"git push --no-verify {remote} 'refs/tags/{name}'"
+    if missing := sorted(set(there) - set(here)):
         yield f"{remote} has {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}", "git fetch --tags"
-    for name in sorted(name for name in set(ours) & set(theirs) if ours[name] != theirs[name]):
+    for name in sorted(name for name in set(here) & set(there) if here[name] != there[name]):
         yield f"{name} is another one at {remote}", f"git tag -d '{name}' && git fetch --tags"
-    if ours == theirs:
-        yield (f"{len(ours)}, the same at {remote}" if remote else f"{len(ours)}, and no remote to share them",)
 
 
-def _ids(listing: str) -> dict[str, str]:
-    """The object of each tag of ours, in what for-each-ref and ls-remote print."""
-    pairs = [line.replace("refs/tags/", "").split(maxsplit=1) for line in listing.splitlines()]
-    return {name: made for made, name in pairs if OURS.fullmatch(name)}
+def _records(remote: str | None, root: Path) -> Iterator[tuple[str, ...]]:
+    """What the tags say that can't hold, isn't followed, or is read otherwise by GTO and DVC."""
+    known = history.look(root=root)
+    for record in known.foreign:
+        yield (f"{record.tag} {record.why}", *([record.mend(remote)] if record.wrong else []))
+    for event in history.yet_to_come(known.events):
+        yield (f"{event.tag.name} is dated {event.tag.date}, which is yet to come; what follows is dated after it",)
+    live = history.live(known.events)
+    for place, event in live.items():
+        if refused := trust.refusal(event.version, known, root):
+            yield f"{event.version.name} is live in {place[1]}, and hosts don't follow: {refused.found}", _away(place)
+        elif doubt := trust.doubt(event.version):
+            yield (f"{event.version.name} is live in {place[1]}: {doubt}",)
+    unjudged = [tag for tag in known.versions if trust.doubt(tag)]
+    if unjudged:
+        yield (f"{unjudged[0].name}{f' and {len(unjudged) - 1} more' if unjudged[1:] else ''}: no verdict",)
+    for line, stage in dict.fromkeys(event.tag.name[:2] for event in known.events):
+        yield from _standard(known, line, stage, live.get((line, stage)), remote, root)
+
+
+def _standard(
+    known: History, line: str, stage: str, now: Event | None, remote: str | None, root: Path
+) -> Iterator[tuple[str, ...]]:  # fmt: skip
+    """Where `gto show` or `dvc artifacts get` hands out another version of a stage than the one that is live."""
+    about = history.of_place(known.stages, line, stage)
+    out = history.handed_out(about)
+    if out == ({now.version.commit} if now else set()):
+        return
+    names = {tag.commit: tag.name.number for tag in known.versions}
+    others = ", ".join(sorted(names.get(commit, commit[:8]) for commit in out)) or "nothing"
+    live = now.version.name.number if now else "nothing"
+    last = max(about, key=lambda each: each.date)
+    if last.date.timestamp() >= sharing.next_date(line, root):
+        mend = grammar.removal(last.tag, remote)
+    elif now:
+        mend = f"gaia deploy {now.version.name} --stage {stage} --yes"
+    else:
+        mend = f"gaia undeploy {line} --stage {stage} --reason 'for GTO, too' --yes"
+    yield f"{live} of {line} is live in {stage}, and GTO or DVC, which go by dates, hand out {others}", mend
+
+
+def _away(place: tuple[str, str]) -> str:
+    line, stage = place
+    return f"`gaia rollback {line} --stage {stage} --reason ...`, or `gaia deploy` another"
 
 
 def _disk(root: Path) -> Iterator[tuple[str, ...]]:

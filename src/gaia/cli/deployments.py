@@ -1,4 +1,4 @@
-"""What is live: `gaia deploy`, `rollback`, `current`, `history`, `sync`, `cleanup`, `status`."""
+"""What is live: `gaia deploy`, `rollback`, `undeploy`, `current`, `history`, `sync`, `cleanup`, `status`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from gaia.cli.verb import print_json, verb
-from gaia.errors import GaiaError
+from gaia.cli.verb import ask_reason, print_json, verb
+from gaia.errors import GaiaError, printable, warn
 
 if TYPE_CHECKING:
     from gaia.deployments.plan import Plan
@@ -24,6 +24,12 @@ def add(verbs: Any) -> None:
         description="Goes back to the version that was live before, or to line@version, which was live once. Repeated, "
         "it goes further back, and never forth again to a version that was rolled back from.",
     )  # fmt: skip
+    undeploy = verb(
+        verbs, "undeploy", _undeploy,
+        help="nothing is live any more: `gaia undeploy plants --stage staging --reason '...'`",
+        description="Records that nothing of a line is live on a stage, and takes it away on this host; `gaia sync` "
+        "does so on others.",
+    )  # fmt: skip
     current = verb(verbs, "current", _current, help="what is live, by the tags and on this host")
     history = verb(verbs, "history", _history, help="what was live: who, when, from, to, why")
     sync = verb(verbs, "sync", _sync, help="fetch the tags, and make this host what they say")
@@ -33,13 +39,13 @@ def add(verbs: Any) -> None:
         "rollback would go back to. No tag goes: what was removed comes back when it is deployed.",
     )  # fmt: skip
     verb(verbs, "status", _status, help="do git, lock, cache, storage, disk and tags say the same?")
-    for parser in (deploy, rollback):
-        parser.add_argument("name", metavar="line[@version]")
+    for parser in (deploy, rollback, undeploy):
+        parser.add_argument("name", metavar="line" if parser is undeploy else "line[@version]")
         parser.add_argument("--reason", default="", help="kept in the history")
         parser.add_argument("--yes", action="store_true", help="don't ask")
     for parser in (current, history, sync):
         parser.add_argument("line", nargs="?" if parser is not history else None)
-    for parser in (deploy, rollback, sync):
+    for parser in (deploy, rollback, undeploy, sync):
         parser.add_argument("--stage", default="prod", help="prod (default), staging, or another that was deployed to")
     history.add_argument("--stage", help="of this stage alone")
     history.add_argument(
@@ -63,43 +69,59 @@ def _deploy(asked: argparse.Namespace) -> None:
 def _rollback(asked: argparse.Namespace) -> None:
     from gaia.deployments import plan as deploy
 
-    if not asked.reason and not asked.yes and sys.stdin.isatty():
-        print("reason: ", end="", file=sys.stderr, flush=True)
-        asked.reason = sys.stdin.readline()
-    _carry_out(deploy.rollback(asked.name, asked.reason, asked.stage), asked)
+    _carry_out(deploy.rollback(asked.name, asked.reason or ask_reason(asked.yes), asked.stage), asked)
+
+
+def _undeploy(asked: argparse.Namespace) -> None:
+    from gaia.deployments import plan as deploy
+
+    _carry_out(deploy.undeploy(asked.name, asked.reason or ask_reason(asked.yes), asked.stage), asked)
 
 
 def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
     """Show what changes, ask, do it, and say what came of it."""
     from gaia.deployments import plan as deploy
+    from gaia.registry import history
 
     version, start = plan.version.name, time.perf_counter()
+    history.warn_of(history.look(plan.line).foreign)
+    for note in plan.notes:
+        warn(f"{note}.")
     if plan.changes_something and not asked.yes:
         from gaia.console import confirmed
 
         for line in deploy.changes(plan):
-            print(line, file=sys.stderr)
-        if not confirmed(f"Make {version} live in {plan.stage}?", asked.yes):
+            print(printable(line), file=sys.stderr)
+        question = f"Make {version} live in {plan.stage}?"
+        if plan.action == history.UNDEPLOY:
+            question = f"Have nothing of {plan.line} live in {plan.stage}, on any host?"
+        if not confirmed(question, asked.yes):
             raise GaiaError("not confirmed", "nothing was changed")
         start = time.perf_counter()
     done = deploy.carry_out(plan)
     if asked.json:
         print_json(done.facts())
         return
-    tested = f"{done.tested.inputs} golden answers agree to {done.tested.difference:.1g}"
-    if not done.new:
-        here = "; this host follows now" if done.moved else "; nothing to do"
-        print(f"{version} is live in {plan.stage} already ({done.event.tag.name}){here} ({tested})")
+    tag, before = done.event.tag.name, done.event.before
+    if not done.tested:
+        ended = f", {before.number} was until now" if done.recorded and before else " already"
+        print(f"nothing of {plan.line} is live in {plan.stage}{ended} ({tag})")
         return
-    before = f", {done.event.before.number} was until now" if done.event.before else ""
-    print(f"{version} is live in {plan.stage}{before} ({done.event.tag.name})")
+    tested = f"{done.tested.inputs} golden answers agree to {done.tested.difference:.1g}"
+    if not done.recorded:
+        here = "; this host follows now" if done.moved else "; nothing to do"
+        print(f"{version} is live in {plan.stage} already ({tag}){here} ({tested})")
+        return
+    print(f"{version} is live in {plan.stage}{f', {before.number} was until now' if before else ''} ({tag})")
     print(f"tested on this host: every hash, {tested}; {time.perf_counter() - start:.1f} s")
 
 
 def _current(asked: argparse.Namespace) -> None:
     from gaia.deployments.current import current
+    from gaia.registry import history
 
     found = current(asked.line)
+    history.warn_of(history.look(asked.line).foreign)
     if asked.json:
         print_json([each.facts() for each in found])
         return
@@ -120,7 +142,9 @@ def _history(asked: argparse.Namespace) -> None:
     from gaia.registry import history, names, tags
 
     tags.of_line(asked.line)
-    events = history.read(asked.line)
+    known = history.look(asked.line)
+    history.warn_of(known.foreign)
+    events = known.events
     if asked.stage is not None:
         events = history.of_stage(events, names.stage(asked.stage))
     if asked.at is not None:
@@ -136,7 +160,8 @@ def _history(asked: argparse.Namespace) -> None:
         back = "rolled back from " if event.action == history.ROLLBACK else ""
         before = f"{back}{event.before.number}" if event.before else "-"
         by = event.tag.tagger.partition(" <")[0]
-        rows.append((_day(event.tag.date), event.tag.name.stage, event.version.name.number, before, by, event.reason))
+        version = "-" if event.action == history.UNDEPLOY else event.version.name.number
+        rows.append((_day(event.tag.date), event.tag.name.stage, version, before, by, event.reason))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -182,8 +207,11 @@ def _print_synced(found: list[Any], as_json: bool, watching: bool, first: bool) 
             print_json([each.facts() for each in shown], line=watching)
         return
     for each in shown:
+        if each.note:
+            warn(f"{each.note}.")
         if not each.problem:
-            print(f"{each.version} is live in {each.stage}{'' if each.moved else ', as before'}", flush=True)
+            live = str(each.version) if each.version else f"nothing of {each.line}"
+            print(f"{live} is live in {each.stage}{'' if each.moved else ', as before'}", flush=True)
     if not found and not quiet:
         print("nothing is live, so there is nothing to follow")
 
@@ -220,6 +248,6 @@ def _status(asked: argparse.Namespace) -> None:
         for check in found:
             console.print(f"[{'red' if check.mend else 'green'}]{check.part:<8}[/]", end="")
             what = check.mend if "`" in check.mend else f"`{check.mend}` mends it"  # a sentence, or a command
-            console.print(check.found + (f": {what}" if check.mend else ""), markup=False)
+            console.print(printable(check.found + (f": {what}" if check.mend else "")), markup=False)
     if wrong := sum(bool(check.mend) for check in found):
         raise GaiaError(f"{wrong} disagreement{'s' if wrong > 1 else ''}, named above.")

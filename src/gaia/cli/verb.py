@@ -82,3 +82,11 @@ def print_json(content: Any, *, line: bool = False) -> None:
 def print_error(error: GaiaError) -> None:
     """Print an error as JSON: `error` (all of its sentences), `code`, `mend` (of the first problem) and `problems`."""
     print_json({**error.facts(), "mend": error.problems[0].mend}, line=True)
+
+
+def ask_reason(yes: bool) -> str:
+    """The reason for a decision that was given without one: typed, where somebody sits at a terminal and is asked."""
+    if yes or not sys.stdin.isatty():
+        return ""
+    print("reason: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()

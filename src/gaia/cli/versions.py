@@ -1,4 +1,4 @@
-"""Versions: `gaia release`, `versions`, `show`, `diff`, `reproduce`, `audit`."""
+"""Versions: `gaia release`, `withdraw`, `versions`, `show`, `diff`, `reproduce`, `audit`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from gaia.cli.verb import print_json, verb
+from gaia.cli.verb import ask_reason, print_json, verb
 from gaia.errors import GaiaError
 
 
@@ -22,6 +22,15 @@ def add(verbs: Any) -> None:
     release.add_argument("--retrain", action="store_true", help="though the inputs are those of another version")
     release.add_argument("--push", action="store_true", help="store what the storage lacks, without asking")
     release.add_argument("--dry-run", action="store_true", help="check everything, and make nothing")
+    withdraw = verb(
+        verbs, "withdraw", _withdraw,
+        help="a version is not to go live any more: `gaia withdraw plants@v1.2.0 --reason '...'`",
+        description="Records that a version, which must not be live now, is not to go live any more: nothing deploys "
+        "it, no host follows it, no rollback picks it. It stays, and so does its number.",
+    )  # fmt: skip
+    withdraw.add_argument("version")
+    withdraw.add_argument("--reason", default="", help="kept in the tag")
+    withdraw.add_argument("--yes", action="store_true", help="don't ask")
     versions = verb(verbs, "versions", _versions, help="the versions of a line: live, accuracy, size, why this number")
     versions.add_argument("line")
     show = verb(verbs, "show", _show, help="everything about one version: `gaia show plants@v1.2.0`")
@@ -63,10 +72,30 @@ def _release(asked: argparse.Namespace) -> None:
     print("\n".join(f"  {reason}" for reason in number["why"]))
 
 
+def _withdraw(asked: argparse.Namespace) -> None:
+    from gaia.versions import withdraw
+
+    plan = withdraw.withdraw(asked.version, asked.reason or ask_reason(asked.yes))
+    if not plan.done and not asked.yes:
+        from gaia.console import confirmed
+
+        if not confirmed(f"Withdraw {plan.version.name}, for every host?", asked.yes):
+            raise GaiaError("not confirmed", "nothing was changed")
+    made = withdraw.carry_out(plan)
+    if asked.json:
+        print_json(made)
+        return
+    already = "" if made["new"] else f" already, {made['at'][:16].replace('T', ' ')}: {made['reason']}"
+    print(f"{made['version']} is withdrawn{already} ({made['tag']})")
+
+
 def _versions(asked: argparse.Namespace) -> None:
+    from gaia.registry import history
     from gaia.versions.table import table, versions
 
     found = versions(asked.line)
+    left_out = history.look(asked.line).foreign
+    history.warn_of(left_out)
     if asked.json:
         print_json(found)
         return
@@ -75,6 +104,9 @@ def _versions(asked: argparse.Namespace) -> None:
     if not console.is_terminal:
         console.width = 160  # a file has no edge to wrap at
     console.print(table(found))
+    for record in left_out:
+        if not record.wrong:
+            console.print(f"{record.tag} {record.why}", markup=False)
 
 
 def _show(asked: argparse.Namespace) -> None:

@@ -170,6 +170,7 @@ class Gates(Strict):
     megabytes: Annotated[float, Field(gt=0)] | None
     golden: bool
     leakage: bool
+    unjudged: Literal["refuse", "warn"] = "refuse"  # asked by hosts; what was composed long ago has no such key
 
 
 class Line(Strict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from gaia import files
 from gaia.config.schema import Data, Photos
 from gaia.data.splits import representatives, split_of
+from gaia.errors import printable as printable  # what an index quotes of files and cells
 
 COLUMNS = ["source", "label", "split", "sha256", "group", "size", "verdict", "reason"]
 
@@ -48,11 +48,6 @@ def assign_splits(
         for key in keys:
             first.setdefault(key, row)
     index["reason"] = reasons
-
-
-def printable(text: str) -> str:
-    """The text with control characters, and bytes that are no UTF-8, written as `\\n`, `\\x00` or `\\udcff`."""
-    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", lambda c: c[0].encode("unicode_escape").decode(), text)
 
 
 def write(folder: Path, index: pd.DataFrame) -> None:

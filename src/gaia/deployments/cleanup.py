@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 from gaia.deployments import host
 from gaia.errors import GaiaError
-from gaia.registry import history, tags
-from gaia.registry.git import git
-from gaia.registry.git import remote as git_remote
+from gaia.registry import history, sharing, tags
 from gaia.storage import cache, settings
 from gaia.storage.client import S3Client
 
@@ -60,8 +58,8 @@ def unused(remove: bool = False, root: Path = Path()) -> list[str]:
     was listed before and is no more. Raises GaiaError if tags can't be fetched or have not been shared, or with what
     DVC complains of.
     """
+    sharing.fetch(root)
     _refuse_unshared_tags(root)
-    tags.fetch(root)
     client = S3Client(settings.read(root))
     before = _everything(client, root) if remove else set()
     said = _gc("--force" if remove else "--dry", root)
@@ -71,20 +69,15 @@ def unused(remove: bool = False, root: Path = Path()) -> list[str]:
 
 
 def _refuse_unshared_tags(root: Path) -> None:
-    """Raise GaiaError if a version or deployment of this clone is not at the remote: what only this clone knows of
-    could be lost to it by the fetch, and the objects with it."""
-    remote = git_remote(root)
-    if remote is None:
-        return
-    listed = git("ls-remote", "--tags", "--refs", remote, root=root).split()[1::2]
-    ours = [str(tag.name) for tag in tags.versions(root=root)] + [str(tag.name) for tag in tags.deployments(root=root)]
-    lacks = [name for name in ours if f"refs/tags/{name}" not in listed]
-    refs = " ".join(f"'refs/tags/{name}'" for name in lacks)
-    if lacks:
+    """Raise GaiaError if a version or deployment of this clone is not at the remote: others could not know what it
+    needs."""
+    found = sharing.compare(root)
+    if lacks := sorted(found.here.keys() - found.there.keys()):
         more = f" and {len(lacks) - 1} more are" if lacks[1:] else " is"
+        refs = " ".join(f"'refs/tags/{name}'" for name in lacks)
         raise GaiaError(
-            f"{lacks[0]}{more} not at {remote}, so others could not know what they need",
-            f"`git push {remote} {refs}` shares them",
+            f"{lacks[0]}{more} not at {found.remote}, so others could not know what they need",
+            f"`git push {found.remote} {refs}` shares them",
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gaia import paths
 from gaia.deployments import host
 from gaia.registry import history, tags
-from gaia.registry.history import Event
+from gaia.registry.history import UNDEPLOY, Event
 from gaia.registry.names import PROD
 
 
@@ -38,21 +39,29 @@ def current(line: str | None = None, root: Path = Path()) -> list[Current]:
     """
     if line is not None:
         tags.of_line(line, root)
-    says = history.live(history.read(line, root))
+    events = history.read(line, root)
+    says = history.live(events)
+    ended = {event.tag.name[:2]: event for event in events if event.action == UNDEPLOY}
     lines = {line} if line is not None else {line for line, _ in says} | host.lines(root)
-    return [found for each in sorted(lines) for found in _stages(each, says, root)]
+    return [found for each in sorted(lines) for found in _stages(each, says, ended, root)]
 
 
-def _stages(line: str, says: dict[tuple[str, str], Event], root: Path) -> list[Current]:
-    """A host follows the stages that it has a link for; one that has the line's folder and no link at all was stopped
-    at its first."""
+def _stages(
+    line: str, says: dict[tuple[str, str], Event], ended: dict[tuple[str, str], Event], root: Path
+) -> list[Current]:
+    """A host follows the stages that it has a link for; one that has the line's folder, and neither link nor history,
+    was stopped at its first."""
     here = host.live_here(line, root)
-    started = not here and line in host.lines(root)
+    started = not here and line in host.lines(root) and not (root / paths.deployments(line) / host.HISTORY).exists()
     found = []
     for stage in sorted(here.keys() | {stage for of_line, stage in says if of_line == line}):
         event, folder = says.get((line, stage)), here.get(stage)
         problem = mend = ""
-        if not event:
+        if not event and (line, stage) in ended:
+            end = ended[line, stage]
+            problem = f"{end.tag.name} says that nothing is live in {stage}, and this host has {here[stage].name}"
+            mend = f"gaia sync {line}" + _option(stage)
+        elif not event:
             problem = f"{host.link(line, stage, root)} is live on this host, and no tag says so"
             mend = f"gaia deploy {line}" + _option(stage)
         elif (folder or started) and folder != host.folder(event.version, root):

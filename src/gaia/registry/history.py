@@ -1,63 +1,93 @@
-"""What was live when, and why: read from the tags, so that it can't be cut, lost or disagree."""
+"""What was live when, and why, what was withdrawn, and what is left out: read from the tags, so that it can't be cut,
+lost or disagree. The one reader of what is live."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, warn
 from gaia.registry import tags
-from gaia.registry.tags import Deployment, Tag, Version
+from gaia.registry.git import remote
+from gaia.registry.tags import Deployment, Foreign, Stage, Tag, Tags, Undeployment, Version, Withdrawal
 
-DEPLOY, ROLLBACK = "deploy", "rollback"
+DEPLOY, ROLLBACK, UNDEPLOY = "deploy", "rollback", "undeploy"
+LEAP = 10_000  # a counter that is further than this above the one before was not counted
+AHEAD = timedelta(hours=1)  # clocks differ; a date that is further in the future is wrong
 
 
 class Event(NamedTuple):
-    """A decision: from its tag's date on, `version` is live on a stage of a line. `before` is what was until then."""
+    """A decision: from its tag's date on, `version` is live on a stage of a line; or, if the action is UNDEPLOY, it is
+    so no longer. `before` is what was live until then."""
 
-    tag: Tag[Deployment]
+    tag: Tag[Deployment | Undeployment]
     version: Tag[Version]
     before: Version | None
     action: str
     reason: str
 
     def facts(self) -> dict[str, Any]:
-        """The decision for scripts: tag, line, stage, version, from, action, reason, by, at, commit."""
+        """The decision for scripts: tag, line, stage, version (that is live since; None after an undeploy), from,
+        action, reason, by, at, commit."""
         line, stage, _ = self.tag.name
         return {
-            "tag": str(self.tag.name), "line": line, "stage": stage, "version": self.version.name.number,
+            "tag": str(self.tag.name), "line": line, "stage": stage,
+            "version": None if self.action == UNDEPLOY else self.version.name.number,
             "from": self.before.number if self.before else None, "action": self.action, "reason": self.reason,
             "by": self.tag.tagger, "at": self.tag.date, "commit": self.tag.commit,
         }  # fmt: skip
 
 
-def read(line: str | None = None, root: Path = Path()) -> list[Event]:
-    """The decisions about a line, or about all: by line and stage, the oldest first.
+class History(NamedTuple):
+    """All that the tags say of a line, or of every line.
 
-    The version is the one on the tag's commit, and what was live before is what the tag before says; of the message
-    only action and reason are read. Raises GaiaError naming a deployment of a commit that is no version.
+    `events` by line and stage, the oldest first; `withdrawn`, the withdrawal of each version that has one; `foreign`,
+    the tags that are left out; `counters`, the highest of each line and stage that is taken.
     """
-    versions = {(tag.name.line, tag.commit): tag for tag in tags.versions(line, root)}
-    events: list[Event] = []
-    for tag in tags.deployments(line, root):
-        version = versions.get((tag.name.line, tag.commit))
-        if not version:
-            raise GaiaError(
-                f"{tag.name} deploys a commit that is no version of {tag.name.line}",
-                "`git fetch --tags` may bring the version, else delete the tag here and at the remote",
-            )
-        last = events[-1] if events and events[-1].tag.name[:2] == tag.name[:2] else None
-        action = ROLLBACK if tag.facts.get("action") == ROLLBACK else DEPLOY  # another tool's tag says nothing of it
-        reason = str(tag.facts.get("reason") or "")
-        events.append(Event(tag, version, last.version.name if last else None, action, reason))
-    return events
+
+    versions: list[Tag[Version]]
+    events: list[Event]
+    withdrawn: dict[Version, Tag[Withdrawal]]
+    foreign: list[Foreign]
+    counters: dict[tuple[str, str], int]
+    stages: list[Stage]
+
+
+def look(line: str | None = None, root: Path = Path()) -> History:
+    """What the tags say of a line, or of all, by one call of Git.
+
+    The version of a decision is the one on its tag's commit, and what was live before is what the tag before says; of
+    the message only action and reason are read. A record that can't hold costs itself only: it is among the `foreign`.
+    """
+    found = tags.read(line, root)
+    known = {tag.name for tag in found.versions}
+    withdrawn: dict[Version, Tag[Withdrawal]] = {}
+    foreign = list(found.foreign)
+    for withdrawal in found.withdrawals:
+        if withdrawal.name.version in known:
+            withdrawn.setdefault(withdrawal.name.version, withdrawal)
+        else:
+            why = "withdraws a version that doesn't exist"
+            foreign.append(Foreign(str(withdrawal.name), withdrawal.name.line, why, wrong=False))
+    counted, leaps = _counted(found)
+    events, of_none = _events(found, counted)
+    counters: dict[tuple[str, str], int] = {}
+    for decision in counted:  # by counter, so the last one is the highest
+        counters[decision.name[:2]] = decision.name.counter
+    return History(found.versions, events, withdrawn, [*foreign, *leaps, *of_none], counters, found.stages)
+
+
+def read(line: str | None = None, root: Path = Path()) -> list[Event]:
+    """The decisions about a line, or about all: by line and stage, the oldest first."""
+    return look(line, root).events
 
 
 def live(events: Iterable[Event]) -> dict[tuple[str, str], Event]:
-    """The newest decision, which is the one that holds, for each line and stage."""
-    return {(event.tag.name.line, event.tag.name.stage): event for event in events}
+    """The decision that holds, for each line and stage that has something live: the newest, unless it is an end."""
+    newest = {(event.tag.name.line, event.tag.name.stage): event for event in events}
+    return {place: event for place, event in newest.items() if event.action != UNDEPLOY}
 
 
 def of_stage(events: Iterable[Event], stage: str) -> list[Event]:
@@ -69,22 +99,37 @@ def standing(events: Iterable[Event]) -> list[Tag[Version]]:
     """The versions that went live on one stage and were not rolled back from, the one that is live last.
 
     A rollback takes everything above the version that it goes back to off the pile. So a second rollback goes further
-    back, and never forth again to the version that the first one fled from.
+    back, and never forth again to the version that the first one fled from. What was undeployed was not fled from.
     """
     pile: list[Tag[Version]] = []
     for event in events:
         names = [version.name for version in pile]
         if event.action == ROLLBACK and event.version.name in names:
             del pile[len(names) - names[::-1].index(event.version.name) :]
-        elif not pile or pile[-1].name != event.version.name:
+        elif event.action != UNDEPLOY and (not pile or pile[-1].name != event.version.name):
             pile.append(event.version)
     return pile
 
 
-def previous(events: Iterable[Event]) -> Tag[Version] | None:
-    """The version that a rollback goes back to, or None: the one under the live one on the pile."""
-    pile = standing(events)
-    return pile[-2] if len(pile) > 1 else None
+def previous(events: Iterable[Event], withdrawn: Iterable[Version] = ()) -> Tag[Version] | None:
+    """The version that a rollback goes back to, or None: the first under the live one on the pile that was not
+    withdrawn; where nothing is live, the one that was last."""
+    decided, out = list(events), set(withdrawn)
+    pile = standing(decided)
+    under = pile if decided and decided[-1].action == UNDEPLOY else pile[:-1]
+    return next((version for version in reversed(under) if version.name not in out), None)
+
+
+def rolled_back(events: Iterable[Event]) -> dict[Version, Event]:
+    """The rollback from each version that was rolled back from, on any stage, and not made live there again."""
+    fled: dict[tuple[str, Version], Event] = {}
+    for event in events:
+        stage = event.tag.name.stage
+        if event.action == ROLLBACK and event.before:
+            fled[stage, event.before] = event
+        if event.action != UNDEPLOY:
+            fled.pop((stage, event.version.name), None)
+    return {version: event for (_, version), event in fled.items()}
 
 
 def at(events: Iterable[Event], moment: datetime) -> dict[tuple[str, str], Event]:
@@ -92,7 +137,7 @@ def at(events: Iterable[Event], moment: datetime) -> dict[tuple[str, str], Event
 
     Decisions count in the order of their counters; a clock that was wrong may give a later one an earlier date.
     """
-    return live(event for event in events if datetime.fromisoformat(event.tag.date) <= moment)
+    return live(event for event in events if event.tag.moment <= moment)
 
 
 def moment(text: str) -> datetime:
@@ -113,3 +158,89 @@ def moment(text: str) -> datetime:
     if found > now:
         raise GaiaError(f"{text} is yet to come", "what is live then nobody knows")
     return found
+
+
+def assigned(stages: Iterable[Stage]) -> list[Stage]:
+    """What GTO takes for live, of the tags about one stage: each commit that was put there and not taken away since,
+    the last one last. `gto show` names that one, and when it is taken away, the one before it."""
+    last = {stage.commit: stage for stage in sorted(stages, key=lambda stage: stage.date)}
+    return sorted((stage for stage in last.values() if stage.put), key=lambda stage: stage.date)
+
+
+def handed_out(stages: Iterable[Stage]) -> set[str]:
+    """The commits that `gto show` and `dvc artifacts get` may give for a stage, of the tags about it.
+
+    They go by dates, and read every annotated tag. There are two or more where the tools differ or tags share a second;
+    DVC doesn't know of taking away, so where nothing is left for GTO, nothing is said of DVC.
+    """
+    said = list(stages)
+    there = assigned(said)
+    return _newest(there) | _newest(said) if there else set()
+
+
+def of_place(stages: Iterable[Stage], line: str, name: str) -> list[Stage]:
+    """What the tags say to GTO and DVC about one stage of a line."""
+    return [stage for stage in stages if (stage.line, stage.stage) == (line, name)]
+
+
+def yet_to_come(events: Iterable[Event]) -> list[Event]:
+    """The decisions whose date is in the future: a clock was wrong, or this one is."""
+    soon = datetime.now(UTC) + AHEAD
+    return [event for event in events if event.tag.moment > soon]
+
+
+def warn_of(foreign: Iterable[Foreign], root: Path = Path()) -> None:
+    """Say on stderr what is left out because it can't hold, and what removes it."""
+    wrong = [record for record in foreign if record.wrong]
+    shared = remote(root) if wrong else None
+    for record in wrong[:3]:
+        warn(f"{record.tag} {record.why}, and is left out; {record.mend(shared)}.")
+    if wrong[3:]:
+        warn(f"{len(wrong) - 3} more such tags are left out; `gaia status` names them.")
+
+
+def _newest(stages: list[Stage]) -> set[str]:
+    last = max((stage.date for stage in stages), default=None)
+    return {stage.commit for stage in stages if stage.date == last}
+
+
+def _counted(found: Tags) -> tuple[list[Tag[Deployment | Undeployment]], list[Foreign]]:
+    """The decisions whose counters were counted, stage by stage, and the others. GTO counts over all stages of a line,
+    and tags of theirs may have been removed, so there are gaps; a leap is none."""
+    counted: list[Tag[Deployment | Undeployment]] = []
+    leaps = []
+    last: dict[tuple[str, str], int] = {}
+    for tag in found.decisions:
+        place, counter = tag.name[:2], tag.name.counter
+        if counter - last.get(place, 0) > LEAP:
+            leaps.append(
+                Foreign(str(tag.name), tag.name.line, f"counts on from {last.get(place, 0)}, which is no step")
+            )
+        else:
+            last[place] = counter
+            counted.append(tag)
+    return counted, leaps
+
+
+def _events(found: Tags, counted: list[Tag[Deployment | Undeployment]]) -> tuple[list[Event], list[Foreign]]:
+    """What the counted decisions come to, and those that are about no version."""
+    versions = {(tag.name.line, tag.commit): tag for tag in found.versions}
+    events: list[Event] = []
+    of_none = []
+    now: dict[tuple[str, str], Tag[Version]] = {}
+    for tag in counted:
+        place = tag.name[:2]
+        version, before = versions.get((tag.name.line, tag.commit)), now.get(place)
+        if not version:
+            of_none.append(Foreign(str(tag.name), tag.name.line, f"is on a commit that is no version of {place[0]}"))
+            continue
+        ends = isinstance(tag.name, Undeployment)
+        if ends and before != version:
+            continue  # it takes away what is not live
+        if ends:
+            del now[place]
+        else:
+            now[place] = version
+        action = UNDEPLOY if ends else ROLLBACK if tag.facts.get("action") == ROLLBACK else DEPLOY
+        events.append(Event(tag, version, before.name if before else None, action, tag.reason))
+    return events, of_none

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gaia.errors import GaiaError, nearest
-from gaia.registry import tags
+from gaia.registry import history, tags
 from gaia.registry.tags import Tag, Version
 
 PROD = "prod"  # where a version goes without being told where
@@ -13,18 +13,25 @@ STAGES = (PROD, "staging")
 
 
 def version(name: str, root: Path = Path()) -> Tag[Version]:
-    """The version that `plants@v1.2.0` names, or the newest of the line that `plants` names.
+    """The version that `plants@v1.2.0` names, or the newest of the line that `plants` names: of those that were not
+    withdrawn.
 
-    Raises GaiaError if the tags have no such line or version.
+    Raises GaiaError if the tags have no such line or version, or the line has none that was not withdrawn.
     """
-    return tags.find(name, root) if "@" in name else tags.of_line(name, root)[-1]
+    if "@" in name:
+        return tags.find(name, root)
+    known, withdrawn = tags.of_line(name, root), history.look(name, root).withdrawn
+    left = [tag for tag in known if tag.name not in withdrawn]
+    if not left:
+        raise GaiaError(f"every version of {name} is withdrawn", f"`gaia versions {name}` says why")
+    return left[-1]
 
 
 def stage(name: str, root: Path = Path()) -> str:
-    """The name, if it is one of prod, staging, and those that deployments in the tags have. Raises GaiaError if not."""
+    """The name, if it is one of prod, staging, and those that decisions in the tags have. Raises GaiaError if not."""
     if name in STAGES:
         return name
-    known = sorted({*STAGES, *(tag.name.stage for tag in tags.deployments(root=root))})
+    known = sorted({*STAGES, *(tag.name.stage for tag in tags.read(root=root).decisions)})
     if name not in known:
         raise GaiaError(f"there is no stage '{name}'", f"stages are {', '.join(known)}{nearest(name, known)}")
     return name

@@ -1,55 +1,29 @@
-"""Tags that are versions (`plants@v1.2.0`) and deployments (`plants#prod#7`): names built and parsed, tags listed."""
+"""The tags of a repository: listed in the order of their numbers, with what is no record of ours set apart."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError, nearest, printable
 from gaia.paths import NAME
+from gaia.registry import grammar
 from gaia.registry.git import git
-from gaia.registry.git import remote as git_remote
+from gaia.registry.grammar import Deployment, Foreign, Undeployment, Version, Withdrawal, deployment, parse, version
 
-if TYPE_CHECKING:
-    from filelock import FileLock
+__all__ = [
+    "Deployment", "Foreign", "Stage", "Tag", "Tags", "Undeployment", "Version", "Withdrawal", "deployment",
+    "deployments", "find", "message", "of_line", "parse", "read", "version", "versions",
+]  # fmt: skip
 
-_NUMBER = r"(0|[1-9][0-9]{0,8})"
-_VERSION = re.compile(rf"({NAME.pattern})@v{_NUMBER}\.{_NUMBER}\.{_NUMBER}", re.ASCII)
-_DEPLOYMENT = re.compile(rf"({NAME.pattern})#({NAME.pattern})#([1-9][0-9]{{0,8}})", re.ASCII)
-
-
-class Version(NamedTuple):
-    """One version of a line. Versions of a line compare as their numbers do: v2.0.0 before v10.0.0."""
-
-    line: str
-    major: int
-    minor: int
-    patch: int
-
-    @property
-    def number(self) -> str:
-        """`v1.2.0`"""
-        return f"v{self.major}.{self.minor}.{self.patch}"
-
-    def __str__(self) -> str:
-        return f"{self.line}@{self.number}"
+LARGEST = 65_536  # bytes of a message that are read; ours have a few thousand
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-class Deployment(NamedTuple):
-    """The counter-th decision about what is live on a stage of a line. Those of a stage compare as their counters."""
-
-    line: str
-    stage: str
-    counter: int
-
-    def __str__(self) -> str:
-        return f"{self.line}#{self.stage}#{self.counter}"
-
-
-Name = TypeVar("Name", Version, Deployment)
+Name = TypeVar("Name", Version, Withdrawal, Deployment, Undeployment, Deployment | Undeployment)
 
 
 class Tag(NamedTuple, Generic[Name]):
@@ -67,9 +41,47 @@ class Tag(NamedTuple, Generic[Name]):
         """The JSON object that stands under the message's first line; {} if there is none, as in a tag of others."""
         try:
             found = json.loads(self.message.partition("\n\n")[2])
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+    @property
+    def reason(self) -> str:
+        """The reason among the facts, on one line and printable; empty if none was given."""
+        said = self.facts.get("reason")
+        return printable(" ".join(said.split())) if isinstance(said, str) else ""
+
+    @property
+    def moment(self) -> datetime:
+        """The date as a point in time. Raises ValueError if there is none."""
+        return datetime.fromisoformat(self.date)
+
+    @property
+    def day(self) -> str:
+        """The date's day, in its own zone: `2026-11-24`."""
+        return self.date[:10]
+
+
+class Stage(NamedTuple):
+    """What GTO and DVC read of one annotated tag about a stage, ours or not: the commit, whether it is put there or
+    taken away, and when."""
+
+    tag: str
+    line: str
+    stage: str
+    commit: str
+    put: bool
+    date: datetime
+
+
+class Tags(NamedTuple):
+    """Every tag of GTO's grammar. `versions` by line and number, `decisions` by line, stage and counter."""
+
+    versions: list[Tag[Version]]
+    withdrawals: list[Tag[Withdrawal]]
+    decisions: list[Tag[Deployment | Undeployment]]
+    foreign: list[Foreign]
+    stages: list[Stage]
 
 
 def message(headline: str, facts: dict[str, Any]) -> str:
@@ -77,20 +89,31 @@ def message(headline: str, facts: dict[str, Any]) -> str:
     return f"{headline}\n\n{json.dumps(facts, ensure_ascii=False, allow_nan=False)}"
 
 
-def version(name: str) -> Version:
-    """The version that `plants@v1.2.0` names; str() gives the name back. Raises GaiaError for any other spelling."""
-    found = _VERSION.fullmatch(name)
-    if not found:
-        raise GaiaError(f"'{name}' names no version", "a version is written line@v1.2.0, for example plants@v1.2.0")
-    return Version(found[1], int(found[3]), int(found[4]), int(found[5]))
+def read(line: str | None = None, root: Path = Path()) -> Tags:
+    """The tags of a line, or of every line, by one call of Git.
 
-
-def deployment(name: str) -> Deployment:
-    """The deployment that `plants#prod#7` names; str() gives the name back. Raises GaiaError for any other spelling."""
-    found = _DEPLOYMENT.fullmatch(name)
-    if not found:
-        raise GaiaError(f"'{name}' names no deployment", "one is written line#stage#counter, for example plants#prod#7")
-    return Deployment(found[1], found[3], int(found[5]))
+    Raises GaiaError if `root` is not in a Git repository.
+    """
+    found = Tags([], [], [], [], [])
+    for name, commit, date, tagger, text, flaw in _listed((f"{line or '*'}@*", f"{line or '*'}#*"), root):
+        parsed = parse(name)
+        if parsed is None or (line is not None and parsed.line != line):
+            continue
+        if tagger and not flaw and (about := grammar.stage(name)):  # GTO and DVC pass over tags that nobody signed for
+            found.stages.append(Stage(name, parsed.line, about[0], commit, about[1], datetime.fromisoformat(date)))
+        if isinstance(parsed, Foreign):
+            found.foreign.append(parsed)
+        elif flaw or (not tagger and not isinstance(parsed, Version)):
+            found.foreign.append(Foreign(name, parsed.line, flaw or "is not annotated: nobody, no date, no reason"))
+        elif isinstance(parsed, Version):
+            found.versions.append(Tag(parsed, commit, date, tagger, text))
+        elif isinstance(parsed, Withdrawal):
+            found.withdrawals.append(Tag(parsed, commit, date, tagger, text))
+        else:
+            found.decisions.append(Tag(parsed, commit, date, tagger, text))
+    found.versions.sort()
+    found.decisions.sort(key=lambda tag: (*tag.name, tag.moment, isinstance(tag.name, Undeployment)))
+    return found
 
 
 def versions(line: str | None = None, root: Path = Path()) -> list[Tag[Version]]:
@@ -98,21 +121,17 @@ def versions(line: str | None = None, root: Path = Path()) -> list[Tag[Version]]
 
     Raises GaiaError if `root` is not in a Git repository.
     """
-    pattern = f"refs/tags/{line or '*'}@v*"
-    return sorted(
-        Tag(version(name), *rest) for name, *rest in _tags(pattern, root) if _VERSION.fullmatch(name)
-    )  # fmt: skip
+    return read(line, root).versions
 
 
 def deployments(line: str | None = None, root: Path = Path()) -> list[Tag[Deployment]]:
-    """The deployments of a line, or of every line: by line and stage, the lowest counter (the oldest) first.
+    """The deployments of a line, or of every line: by line and stage, the lowest counter (the oldest) first. Whether
+    they hold, history.py says.
 
     Raises GaiaError if `root` is not in a Git repository.
     """
-    pattern = f"refs/tags/{line or '*'}#*#*"
-    return sorted(
-        Tag(deployment(name), *rest) for name, *rest in _tags(pattern, root) if _DEPLOYMENT.fullmatch(name)
-    )  # fmt: skip
+    decisions = read(line, root).decisions
+    return [Tag(tag.name, *tag[1:]) for tag in decisions if isinstance(tag.name, Deployment)]
 
 
 def of_line(line: str, root: Path = Path()) -> list[Tag[Version]]:
@@ -143,79 +162,42 @@ def find(name: str, root: Path = Path()) -> Tag[Version]:
     raise GaiaError(f"there is no version {name}", f"the newest are {', '.join(there[:-6:-1])}{nearest(name, there)}")
 
 
-class TagTaken(GaiaError):
-    """A tag of that name exists already, here or where tags are shared."""
-
-
-def create(name: str, commit: str, message: str, root: Path = Path()) -> None:
-    """Make an annotated tag (signed, if Git is configured to sign) and push it, if this clone has a remote.
-
-    Raises TagTaken if the name is taken here or there, and GaiaError if Git can't make or push it. No tag of this call
-    is left then: what this clone has, others have.
-    """
-    if not _VERSION.fullmatch(name) and not _DEPLOYMENT.fullmatch(name):
-        raise GaiaError(f"'{name}' can name neither a version nor a deployment.")
-    ref = f"refs/tags/{name}"
-    try:
-        git("tag", "--annotate", "--cleanup=verbatim", "--file=-", name, commit, root=root, given=f"{message}\n")
-    except GaiaError as error:
-        if "already exists" in str(error) or "cannot lock ref" in str(error):
-            raise TagTaken(f"there is a tag {name} already.") from None
-        raise
-    remote = git_remote(root)
-    if remote is None:
-        return
-    itself = git("rev-parse", ref, root=root).strip()
-    try:  # DVC's hook would push data first; that is not for a tag to decide
-        git("push", "--quiet", "--no-verify", remote, ref, root=root)
-    except GaiaError as error:
-        try:
-            there = git("ls-remote", remote, ref, root=root).split()
-        except GaiaError:
-            there = []
-        if there[:1] == [itself]:  # the answer was lost on its way, the tag was not
-            return
-        git("update-ref", "-d", ref, itself, root=root)
-        if there:
-            raise TagTaken(f"there is a tag {name} at {remote} already.") from None
-        raise GaiaError(f"{name} was not made, since it can't be pushed to {remote}: {error}") from None
-
-
-def fetch(root: Path = Path()) -> None:
-    """Bring the tags that others have shared. Without a remote there are none to bring.
-
-    Raises GaiaError if the remote can't be asked, or has another tag under a name that exists here.
-    """
-    remote = git_remote(root)
-    if remote is None:
-        return
-    try:
-        git("fetch", "--no-recurse-submodules", remote, "refs/tags/*:refs/tags/*", root=root)
-    except GaiaError as error:
-        if "would clobber existing tag" in str(error):
-            raise GaiaError(
-                f"a tag here is not the one of that name at {remote}",
-                f"compare them (`git ls-remote --tags {remote}`), and drop the one here (`git tag -d <name>`)",
-            ) from None
-        raise
-
-
-def one_at_a_time(root: Path = Path()) -> FileLock:
-    """A lock of this clone, to be held from reading the tags to creating one."""
-    from filelock import FileLock
-
-    folder = git("rev-parse", "--git-common-dir", root=root).strip()
-    return FileLock(root / folder / "gaia-tags.lock")
-
-
-_FIELDS = ("refname:strip=2", "objectname", "*objectname", "creatordate:iso-strict", "taggername", "taggeremail",
-           "contents", "contents:signature")  # fmt: skip
+_FIELDS = ("refname:strip=2", "objecttype", "*objecttype", "objectname", "*objectname", "creatordate:iso-strict",
+           "taggername", "taggeremail", "contents", "contents:signature")  # fmt: skip
 _FORMAT = "%00".join(f"%({field})" for field in _FIELDS) + "%00%01"
 
 
-def _tags(pattern: str, root: Path) -> Iterable[tuple[str, str, str, str, str]]:
-    """Name, commit, date, tagger and message of each tag: one call of Git, however many there are."""
-    for record in git("for-each-ref", f"--format={_FORMAT}", pattern, root=root).split("\0\1\n")[:-1]:
-        name, itself, tagged, date, tagger, mail, message, signature = record.split("\0")
-        message = message.removesuffix(signature).strip() if tagged else ""
-        yield name, tagged or itself, date, f"{tagger} {mail}".strip(), message
+def _listed(patterns: tuple[str, ...], root: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Name, commit, date, tagger and message of each tag, and what makes it unreadable: one call of Git, however many.
+
+    What was written as no text is in it as U+FFFD; who tagged is printable.
+    """
+    said = git("for-each-ref", f"--format={_FORMAT}", *(f"refs/tags/{pattern}" for pattern in patterns), root=root)
+    said = said.encode(errors="surrogateescape").decode(errors="replace")
+    for record in said.split("\0\1\n")[:-1]:
+        name, kind, tagged, itself, named, date, tagger, mail, message, signature = record.split("\0")
+        annotated = kind == "tag"
+        message = message.removesuffix(signature).strip() if annotated else ""
+        flaw = _flaw(tagged if annotated else kind, date, message)
+        if len(message) > LARGEST:
+            message = ""
+        yield name, named or itself, date, printable(f"{tagger} {mail}".strip()), message, flaw
+
+
+def _flaw(kind: str, date: str, message: str) -> str:
+    """Why a tag is no record of anything, or nothing."""
+    if kind != "commit":
+        return "names no commit"
+    if len(message) > LARGEST:
+        return f"has a message of {len(message):,} characters, and more than {LARGEST:,} are not read"
+    if message.count("[") + message.count("{") > 500:  # ours have one for each gate
+        try:
+            json.loads(message.partition("\n\n")[2])
+        except RecursionError:
+            return "has a message nested too deep to be read"
+        except ValueError:
+            pass
+    try:
+        return "" if datetime.fromisoformat(date) < LATEST else f"is dated {date}"
+    except ValueError:
+        return "has no date that can be read"

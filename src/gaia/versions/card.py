@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gaia.config import yaml
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, printable
 from gaia.evaluation.results import accuracy
-from gaia.registry import tags
-from gaia.versions.live import live
+from gaia.registry import history
+from gaia.registry.history import History
+from gaia.registry.tags import Tag, Version
+from gaia.versions import verdict
 from gaia.versions.pins import Pinned
 from gaia.versions.record import Record
 
@@ -21,17 +23,20 @@ def show(record: Record) -> dict[str, Any]:
     """
     tag = record.tag
     assert tag, "only a version can be shown"
-    stages = [stage for stage, version in live(record.line, record.root).items() if version.name == tag.name]
+    known, said = history.look(record.line, record.root), verdict.read(tag)
+    live = history.live(known.events)
+    withdrawn = known.withdrawn.get(tag.name)
     return {
         "version": str(tag.name),
         "released": {"date": tag.date, "by": tag.tagger},
         "commit": record.commit,
-        "number": tag.facts.get("number"),
-        "live": stages,
-        "deployments": _deployments(record),
+        "number": {"bump": said.bump, "why": said.why} if said else None,
+        "live": [stage for (_, stage), event in live.items() if event.version.name == tag.name],
+        "withdrawn": {"at": withdrawn.date, "by": withdrawn.tagger, "reason": withdrawn.reason} if withdrawn else None,
+        "deployments": _deployments(tag, known),
         "question": record.settings.get("question"),
         "metrics": record.metrics,
-        "gates": tag.facts.get("gates"),
+        "gates": [gate._asdict() for gate in said.gates] if said else None,
         "data": [_listed(record, record.inputs[path]) for path in record.data],
         "artifact": _listed(record, record.artifact),
         "manifest": _or_none(lambda: record.manifest),
@@ -50,6 +55,7 @@ def text(found: dict[str, Any]) -> list[str]:
         f"{found['version']}  {_why(number)}",
         f"released  {_released(found)}, commit {found['commit'][:8]}",
         f"live      {', '.join(found['live']) or 'no'}",
+        *([f"withdrawn {_withdrawn(found)}"] if found["withdrawn"] else []),
         f"accuracy  {_accuracy(found['metrics'])}",
         *(f"class     {label}: {_recall(numbers)}" for label, numbers in found["metrics"]["per_class"].items()),
         *(f"gate      {line}" for line in gate_lines(found["gates"] or [])),
@@ -58,8 +64,11 @@ def text(found: dict[str, Any]) -> list[str]:
         *([f"training  {_training(manifest)}"] if manifest else []),
         f"packages  {len(found['packages'])} pinned by requirements.lock",
     ]
-    lines += [f"deployed  {d['tag']} {d['date']} by {d['by']}{_reason(d)}" for d in found["deployments"]]
-    return [*lines, "config", *(f"  {line}" for line in yaml.dump(found["config"]).splitlines())]
+    words = {history.ROLLBACK: "back to", history.UNDEPLOY: "ended"}
+    deployed = [(words.get(d["action"], "deployed"), d) for d in found["deployments"]]
+    lines += [f"{word:<10}{d['tag']} {d['date']} by {d['by']}{_reason(d)}" for word, d in deployed]
+    lines += ["config", *(f"  {line}" for line in yaml.dump(found["config"]).splitlines())]
+    return [printable(line) for line in lines]
 
 
 def card(found: dict[str, Any]) -> str:
@@ -77,6 +86,7 @@ def card(found: dict[str, Any]) -> str:
         f"# {found['version']}",
         f"{found['question'] or line}: {', '.join(metrics['per_class'])}.",
         f"Released {_released(found)}; {_why(found['number'])}. Live: {', '.join(found['live']) or 'no'}.",
+        *([f"**Withdrawn** {_withdrawn(found)}."] if found["withdrawn"] else []),
         "## Input",
         "\n".join(inputs),
         "## Performance",
@@ -94,7 +104,7 @@ def card(found: dict[str, Any]) -> str:
         f"`gaia reproduce {found['version']}` makes it once more; `git checkout {found['version']}` brings the whole "
         f"project as it was.",
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n".join(printable(line) for line in "\n\n".join(parts).split("\n")) + "\n"
 
 
 def gate_lines(gates: list[dict[str, Any]]) -> list[str]:
@@ -111,12 +121,17 @@ def _listed(record: Record, pinned: Pinned) -> dict[str, Any]:
     return pinned._asdict() | {"listing": _or_none(lambda: record.files(pinned))}
 
 
-def _deployments(record: Record) -> list[dict[str, Any]]:
+def _deployments(tag: Tag[Version], known: History) -> list[dict[str, Any]]:
     return [
-        {"tag": str(t.name), "date": t.date, "by": t.tagger, "reason": t.facts.get("reason")}
-        for t in tags.deployments(record.line, record.root)
-        if t.commit == record.commit
+        {"tag": str(e.tag.name), "action": e.action, "date": e.tag.date, "by": e.tag.tagger, "reason": e.reason or None}
+        for e in known.events
+        if e.version.name == tag.name
     ]
+
+
+def _withdrawn(found: dict[str, Any]) -> str:
+    said = found["withdrawn"]
+    return f"{said['at'][:16].replace('T', ' ')} by {said['by'] or 'somebody'}" + _reason(said)
 
 
 def _or_none(read: Any) -> Any:
@@ -131,7 +146,7 @@ def _released(found: dict[str, Any]) -> str:
 
 
 def _why(number: dict[str, Any] | None) -> str:
-    return f"{number['bump']}: {'; '.join(number['why'])}" if number else "tagged by hand, with no verdict"
+    return f"{number['bump']}: {'; '.join(number['why'])}" if number else "no verdict: no gate judged it"
 
 
 def _accuracy(m: dict[str, Any]) -> str:

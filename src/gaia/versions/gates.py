@@ -6,22 +6,14 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gaia import paths
 from gaia.config.schema import Gates
 from gaia.errors import GaiaError
+from gaia.versions.verdict import Gate as Gate
 
 ROUNDS = 5  # in which each golden input is answered alone, to tell the time that one answer takes
-
-
-class Gate(NamedTuple):
-    """One requirement and what was found. `limit` and `found` are numbers, or texts where no number says it."""
-
-    gate: str
-    limit: Any
-    found: Any
-    passed: bool
 
 
 def judge(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gaia.errors import GaiaError
 from gaia.evaluation.results import accuracy
-from gaia.registry import tags
+from gaia.registry import history, sharing, tags
 from gaia.registry.git import blobs, commit
+from gaia.registry.names import PROD
 from gaia.registry.tags import Tag, Version
-from gaia.versions import number, ready
-from gaia.versions.gates import Gate, judge
-from gaia.versions.live import live
+from gaia.versions import number, ready, verdict
+from gaia.versions.gates import judge
 from gaia.versions.number import Bump, Facts
 from gaia.versions.record import Record
+from gaia.versions.verdict import Gate, Verdict
 
 ATTEMPTS = 50  # to find a free number; each failure means that somebody else has just released
 Known = list[Tag[Version]]
@@ -58,20 +60,30 @@ def release(
     ready.check_line(line, root)
     ready.check_tree(root)
     record = Record(line, commit("HEAD", root), root=root)
+    gates = cache(lambda live: _gates(record, live))  # judged once against each version that is live meanwhile
 
     def decide(known: Known) -> Plan:
         return plan(record, known, bump, retrain)
 
+    verdicts: dict[Version, Verdict] = {}
+
+    def message(planned: Plan) -> str:
+        said = Verdict(gates(_live(line, root)), verdict.numbers(record.metrics), planned.bump, planned.why)
+        verdicts[planned.version] = said
+        return said.message(planned.version, f"accuracy {accuracy(record.metrics)}")
+
+    sharing.fetch(root)  # others may have released, and another version may be live
     decide(tags.versions(line, root))  # what can be refused at once is
     ready.check_pipeline(line, root)
-    judged = _gates(record)
+    gates(_live(line, root))
     _store(record, dry_run, may_push)
     if dry_run:
-        tags.fetch(root)
+        sharing.fetch(root)
         planned = decide(tags.versions(line, root))
+        message(planned)
     else:
-        planned = claim(line, record.commit, decide, lambda planned: _message(record, planned, judged), root)
-    return {**_facts(record, planned, judged), "commit": record.commit, "made": not dry_run}
+        planned = claim(line, record.commit, decide, message, root)
+    return {**verdicts[planned.version].facts(planned.version), "commit": record.commit, "made": not dry_run}
 
 
 def plan(record: Record, known: Known, asked: Bump | None = None, retrain: bool = False) -> Plan:
@@ -101,17 +113,18 @@ def facts(record: Record) -> Facts:
 def claim(
     line: str, commit: str, decide: Callable[[Known], Plan], message: Callable[[Plan], str], root: Path = Path()
 ) -> Plan:
-    """Tag the commit with the number that `decide` gives, in view of all versions that anybody has made.
+    """Tag the commit with the number that `decide` gives, and the message, in view of all that anybody has made or
+    deployed until now.
 
     Whoever is first has the number; the others decide anew, which may also mean to be told that nothing is left to do.
     """
     for _ in range(ATTEMPTS):
-        with tags.one_at_a_time(root):
-            tags.fetch(root)
+        with sharing.one_at_a_time(root):
+            sharing.fetch(root)
             planned = decide(tags.versions(line, root))
             try:
-                tags.create(str(planned.version), commit, message(planned), root)
-            except tags.TagTaken:
+                sharing.create(str(planned.version), commit, message(planned), root)
+            except sharing.TagTaken:
                 continue
             return planned
     raise GaiaError(f"{ATTEMPTS} times somebody else was faster with the next version of {line}", "try again")
@@ -137,7 +150,14 @@ def _refuse_the_same(record: Record, known: Known, retrain: bool) -> None:
             )
 
 
-def _gates(record: Record) -> list[Gate]:
+def _live(line: str, root: Path) -> Tag[Version] | None:
+    """The version that is live in prod, by the tags that were fetched last."""
+    now = history.live(history.read(line, root)).get((line, PROD))
+    return now.version if now else None
+
+
+def _gates(record: Record, live: Tag[Version] | None) -> list[Gate]:
+    """Every gate, judged against the version that is live. Raises GatesFailed if one is not passed."""
     from pydantic import ValidationError
 
     from gaia.config.schema import Gates
@@ -147,8 +167,7 @@ def _gates(record: Record) -> list[Gate]:
     except ValidationError:
         raise GaiaError(f"{record}: data/config/{record.line}.yaml has no valid gates", "run `dvc repro`") from None
     ready.check_branch(asked.branch, record.root)
-    now = live(record.line, record.root).get("prod")
-    before = Record(record.line, now.commit, now, record.root).metrics if now else None
+    before = Record(record.line, live.commit, live, record.root).metrics if live else None
     judged = judge(record.line, asked, record.metrics, before, record.root)
     if failed := [gate for gate in judged if not gate.passed]:
         said = "\n".join(f"{record.line}: the gate {g.gate} asks for {g.limit}, found {g.found}." for g in failed)
@@ -174,21 +193,3 @@ def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> No
     if dry_run:
         return
     objects.store(problems, client, record.root, f"{record.line}: storing")
-
-
-def _facts(record: Record, planned: Plan, judged: list[Gate]) -> dict[str, Any]:
-    """What the tag's message says: a verdict. What the version is made of, its commit says."""
-    numbers = {k: v for k, v in record.metrics.items() if isinstance(v, int | float)}
-    return {
-        "line": record.line,
-        "version": planned.version.number,
-        "number": {"bump": planned.bump, "why": planned.why},
-        "metrics": numbers,
-        "gates": [gate._asdict() for gate in judged],
-    }
-
-
-def _message(record: Record, planned: Plan, judged: list[Gate]) -> str:
-    measured = f"accuracy {accuracy(record.metrics)}"
-    headline = f"{record.line} {planned.version.number}: {measured}, {len(judged)} gates passed"
-    return tags.message(headline, _facts(record, planned, judged))
