@@ -27,9 +27,8 @@ def test_the_lock_installs_on_the_oldest_and_the_newest_python(version: str) -> 
     python = interpreter(version)
     if python is None:
         pytest.skip(f"no Python {version} is installed here")
-    offline = uv(python, "--no-cache", "--no-deps", "packaging")  # of whatever version, to see whether one can be had
-    if offline.returncode:
-        pytest.skip(f"no package index answers here: {offline.stderr.strip().splitlines()[0]}")
+    if uv(python, "--no-cache", "--reinstall", "--no-deps", "packaging").returncode:  # any package would do
+        pytest.skip("no package index answers here")
     done = uv(
         python, "--only-binary", ":all:", "--no-binary", SOURCES, "--require-hashes", "--reinstall", "-r", str(LOCK)
     )
