@@ -183,7 +183,7 @@ def test_an_option_whose_framework_has_no_folder_is_one_sentence(here: Path) -> 
     for key, value in (("framework", "forest"), ("model", None), ("trainer", None)):
         param(f"cultures.{key}", value)
     assert complaint() == (
-        "conf/framework/forest.yaml: framework.name is 'forest'; it should be one of catboost, keras, pytorch."
+        f"conf/framework/forest.yaml: framework.name is 'forest'; it should be one of {', '.join(names())}."
     )
 
 
