@@ -43,7 +43,7 @@ def test_what_is_a_tag_of_gto_is_what_gto_says(line: str) -> None:
             assert theirs["action"] == kinds[type(ours)], name
             assert theirs.get("counter") == getattr(ours, "counter", None), name
         if "stage" in theirs:
-            assert grammar.stage(name) == (theirs["stage"], theirs["action"] == Action.ASSIGN)
+            assert grammar.stage(ours) == (theirs["stage"], theirs["action"] == Action.ASSIGN)
 
 
 def test_withdrawals_and_ends_are_built_and_parsed_by_inverse_functions() -> None:

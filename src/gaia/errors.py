@@ -79,12 +79,20 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2
 def printable(text: str) -> str:
     """Text that others wrote, safe on a terminal and on one line: what is no character of a text is written as `\\n`,
     `\\x1b` or `\\udcff`. A text that is safe already stays as it is."""
+    if text.isprintable():  # most are, and this is fast
+        return text
     return _UNPRINTABLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
 
 
-def warn(sentence: str) -> None:
-    """Say on stderr what the user should know, although the command goes on."""
-    print(f"warning: {printable(sentence)}", file=sys.stderr, flush=True)
+_warned: set[tuple[object, str]] = set()
+
+
+def warn(sentence: str, about: object = None) -> None:
+    """Say on stderr what the user should know, although the command goes on; with `about`, once for each such thing."""
+    if (about, sentence) not in _warned:
+        print(f"warning: {printable(sentence)}", file=sys.stderr, flush=True)
+    if about is not None:
+        _warned.add((about, sentence))
 
 
 @contextmanager

@@ -117,11 +117,12 @@ def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
 
 
 def _current(asked: argparse.Namespace) -> None:
-    from gaia.deployments.current import current
+    from gaia.deployments import current
     from gaia.registry import history
 
-    found = current(asked.line)
-    history.warn_of(history.look(asked.line).foreign)
+    known = history.look() if asked.line is None else history.of_line(asked.line)
+    history.warn_of(known.foreign)
+    found = current.of(known, asked.line)
     if asked.json:
         print_json([each.facts() for each in found])
         return
@@ -139,10 +140,9 @@ def _current(asked: argparse.Namespace) -> None:
 
 
 def _history(asked: argparse.Namespace) -> None:
-    from gaia.registry import history, names, tags
+    from gaia.registry import history, names
 
-    tags.of_line(asked.line)
-    known = history.look(asked.line)
+    known = history.of_line(asked.line)
     history.warn_of(known.foreign)
     events = known.events
     if asked.stage is not None:

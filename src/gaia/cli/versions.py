@@ -91,11 +91,11 @@ def _withdraw(asked: argparse.Namespace) -> None:
 
 def _versions(asked: argparse.Namespace) -> None:
     from gaia.registry import history
-    from gaia.versions.table import table, versions
+    from gaia.versions.table import rows, table
 
-    found = versions(asked.line)
-    left_out = history.look(asked.line).foreign
-    history.warn_of(left_out)
+    known = history.of_line(asked.line)
+    history.warn_of(known.foreign)
+    found = rows(known)
     if asked.json:
         print_json(found)
         return
@@ -104,7 +104,7 @@ def _versions(asked: argparse.Namespace) -> None:
     if not console.is_terminal:
         console.width = 160  # a file has no edge to wrap at
     console.print(table(found))
-    for record in left_out:
+    for record in known.foreign:
         if not record.wrong:
             console.print(f"{record.tag} {record.why}", markup=False)
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from gaia import paths
 from gaia.deployments import host
-from gaia.registry import history, tags
-from gaia.registry.history import UNDEPLOY, Event
+from gaia.registry import history
+from gaia.registry.history import UNDEPLOY, Event, History
 from gaia.registry.names import PROD
 
 
@@ -37,11 +37,13 @@ def current(line: str | None = None, root: Path = Path()) -> list[Current]:
 
     Raises GaiaError if the tags have no such line.
     """
-    if line is not None:
-        tags.of_line(line, root)
-    events = history.read(line, root)
-    says = history.live(events)
-    ended = {event.tag.name[:2]: event for event in events if event.action == UNDEPLOY}
+    return of(history.of_line(line, root) if line is not None else history.look(root=root), line, root)
+
+
+def of(known: History, line: str | None = None, root: Path = Path()) -> list[Current]:
+    """The same of what the tags say, which were read before."""
+    says = history.live(known.events)
+    ended = {event.tag.name[:2]: event for event in known.events if event.action == UNDEPLOY}
     lines = {line} if line is not None else {line for line, _ in says} | host.lines(root)
     return [found for each in sorted(lines) for found in _stages(each, says, ended, root)]
 

@@ -22,6 +22,7 @@ _SETTINGS = {
     "core.hooksPath": os.devnull,  # DVC's would push data before a tag; a tag is no place to decide that
     "core.quotePath": "false",
     "diff.noprefix": "false",
+    "diff.orderFile": os.devnull,
     "diff.relative": "false",
     "diff.renames": "true",
     "fetch.prune": "false",

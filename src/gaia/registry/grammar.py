@@ -101,9 +101,11 @@ class Foreign(NamedTuple):
         return removal(self.tag, remote)
 
 
-def stage(name: str) -> tuple[str, bool] | None:
-    """The stage that a tag of GTO's grammar is about, and whether it puts something there (else it takes it away)."""
-    found = _GTO.fullmatch(name)
+def stage(name: Version | Withdrawal | Deployment | Undeployment | Foreign) -> tuple[str, bool] | None:
+    """The stage that a name is about for GTO, and whether it puts something there (else it takes it away)."""
+    if isinstance(name, Deployment | Undeployment):
+        return name.stage, isinstance(name, Deployment)
+    found = _GTO.fullmatch(name.tag) if isinstance(name, Foreign) else None
     return (found["stage"], not found["end"]) if found and found["stage"] else None
 
 
@@ -151,12 +153,12 @@ def undeployment(name: str) -> Undeployment:
 def parse(name: str) -> Version | Withdrawal | Deployment | Undeployment | Foreign | None:
     """What a tag's name says in GTO's grammar: one of our four forms, or another (Foreign); None if it is no such name,
     or that of something that can't be a line."""
-    found = _GTO.fullmatch(name)
-    if not found:
-        return None
     for form, read in _FORMS:
         if form.fullmatch(name):
             return read(name)
+    found = _GTO.fullmatch(name)
+    if not found:
+        return None
     line, stage, why = found["line"], found["stage"], "is of another form than Gaia's"
     if found["more"]:
         return Foreign(name, line, "is a pre-release or a build, which isn't followed", wrong=False)
@@ -172,4 +174,4 @@ def parse(name: str) -> Version | Withdrawal | Deployment | Undeployment | Forei
     return Foreign(name, line, f"has the counter {found['counter'][:20]}, which is none from 1 to 999999999")
 
 
-_FORMS = ((_VERSION, version), (_DEPLOYMENT, deployment), (_UNDEPLOYMENT, undeployment), (_WITHDRAWAL, withdrawal))
+_FORMS = ((_DEPLOYMENT, deployment), (_VERSION, version), (_UNDEPLOYMENT, undeployment), (_WITHDRAWAL, withdrawal))

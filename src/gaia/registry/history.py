@@ -71,12 +71,24 @@ def look(line: str | None = None, root: Path = Path()) -> History:
         else:
             why = "withdraws a version that doesn't exist"
             foreign.append(Foreign(str(withdrawal.name), withdrawal.name.line, why, wrong=False))
-    counted, leaps = _counted(found)
+    counters = _counters(found)
+    counted = []
+    for tag in found.decisions:
+        line_of, stage, counter = tag.name
+        if counter <= (last := counters.get((line_of, stage), 0)):
+            counted.append(tag)
+        else:
+            foreign.append(Foreign(str(tag.name), line_of, f"counts on from {last}, which is no step"))
     events, of_none = _events(found, counted)
-    counters: dict[tuple[str, str], int] = {}
-    for decision in counted:  # by counter, so the last one is the highest
-        counters[decision.name[:2]] = decision.name.counter
-    return History(found.versions, events, withdrawn, [*foreign, *leaps, *of_none], counters, found.stages)
+    return History(found.versions, events, withdrawn, [*foreign, *of_none], counters, found.stages)
+
+
+def of_line(line: str, root: Path = Path()) -> History:
+    """What the tags say of one line. Raises GaiaError if it is not exactly one that has versions."""
+    known = look(line, root)
+    if not known.versions:
+        tags.of_line(line, root)  # which says so
+    return known
 
 
 def read(line: str | None = None, root: Path = Path()) -> list[Event]:
@@ -194,9 +206,9 @@ def warn_of(foreign: Iterable[Foreign], root: Path = Path()) -> None:
     wrong = [record for record in foreign if record.wrong]
     shared = remote(root) if wrong else None
     for record in wrong[:3]:
-        warn(f"{record.tag} {record.why}, and is left out; {record.mend(shared)}.")
+        warn(f"{record.tag} {record.why}, and is left out; {record.mend(shared)}.", root.resolve())
     if wrong[3:]:
-        warn(f"{len(wrong) - 3} more such tags are left out; `gaia status` names them.")
+        warn(f"{len(wrong) - 3} more such tags are left out; `gaia status` names them.", root.resolve())
 
 
 def _newest(stages: list[Stage]) -> set[str]:
@@ -204,43 +216,45 @@ def _newest(stages: list[Stage]) -> set[str]:
     return {stage.commit for stage in stages if stage.date == last}
 
 
-def _counted(found: Tags) -> tuple[list[Tag[Deployment | Undeployment]], list[Foreign]]:
-    """The decisions whose counters were counted, stage by stage, and the others. GTO counts over all stages of a line,
-    and tags of theirs may have been removed, so there are gaps; a leap is none."""
-    counted: list[Tag[Deployment | Undeployment]] = []
-    leaps = []
-    last: dict[tuple[str, str], int] = {}
-    for tag in found.decisions:
-        place, counter = tag.name[:2], tag.name.counter
-        if counter - last.get(place, 0) > LEAP:
-            leaps.append(
-                Foreign(str(tag.name), tag.name.line, f"counts on from {last.get(place, 0)}, which is no step")
-            )
-        else:
-            last[place] = counter
-            counted.append(tag)
-    return counted, leaps
+def _counters(found: Tags) -> dict[tuple[str, str], int]:
+    """The highest counter that is taken, of each line and stage; those of tags that are left out count as well.
+
+    GTO counts over all stages of a line, and tags may have been removed, so there are gaps; a leap is none.
+    """
+    names = [tag.name for tag in found.decisions]
+    left_out = (tags.parse(record.tag) for record in found.foreign)
+    names += [name for name in left_out if isinstance(name, Deployment | Undeployment)]
+    highest: dict[tuple[str, str], int] = {}
+    for line, stage, counter in sorted(names):
+        if counter - highest.get((line, stage), 0) <= LEAP:
+            highest[line, stage] = counter
+    return highest
 
 
 def _events(found: Tags, counted: list[Tag[Deployment | Undeployment]]) -> tuple[list[Event], list[Foreign]]:
     """What the counted decisions come to, and those that are about no version."""
-    versions = {(tag.name.line, tag.commit): tag for tag in found.versions}
+    versions: dict[tuple[str, str], list[Tag[Version]]] = {}
+    for version in sorted(found.versions, key=lambda version: version.moment):
+        versions.setdefault((version.name.line, version.commit), []).append(version)
     events: list[Event] = []
     of_none = []
     now: dict[tuple[str, str], Tag[Version]] = {}
     for tag in counted:
         place = tag.name[:2]
-        version, before = versions.get((tag.name.line, tag.commit)), now.get(place)
-        if not version:
+        on_commit, before = versions.get((tag.name.line, tag.commit)), now.get(place)
+        if not on_commit:
             of_none.append(Foreign(str(tag.name), tag.name.line, f"is on a commit that is no version of {place[0]}"))
             continue
-        ends = isinstance(tag.name, Undeployment)
+        # one, as GTO makes them; of several that somebody made by hand, the one that is named, or was there first
+        facts, ends = tag.facts, isinstance(tag.name, Undeployment)
+        named = facts.get("from" if ends else "version")
+        version = next((each for each in on_commit if each.name.number == named), on_commit[0])
         if ends and before != version:
             continue  # it takes away what is not live
         if ends:
             del now[place]
         else:
             now[place] = version
-        action = UNDEPLOY if ends else ROLLBACK if tag.facts.get("action") == ROLLBACK else DEPLOY
-        events.append(Event(tag, version, before.name if before else None, action, tag.reason))
+        action = UNDEPLOY if ends else ROLLBACK if facts.get("action") == ROLLBACK else DEPLOY
+        events.append(Event(tag, version, before.name if before else None, action, tags.reason(facts)))
     return events, of_none

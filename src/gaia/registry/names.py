@@ -20,8 +20,8 @@ def version(name: str, root: Path = Path()) -> Tag[Version]:
     """
     if "@" in name:
         return tags.find(name, root)
-    known, withdrawn = tags.of_line(name, root), history.look(name, root).withdrawn
-    left = [tag for tag in known if tag.name not in withdrawn]
+    known = history.of_line(name, root)
+    left = [tag for tag in known.versions if tag.name not in known.withdrawn]
     if not left:
         raise GaiaError(f"every version of {name} is withdrawn", f"`gaia versions {name}` says why")
     return left[-1]

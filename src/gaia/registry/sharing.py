@@ -135,7 +135,8 @@ def _objects(new: list[New], root: Path) -> list[str]:
     `git tag` makes and signs them as the user has configured it, in an empty repository that shares this one's objects.
     """
     said = git("config", "-z", "--get-regexp", r"^(user|author|committer|gpg|tag)\.", root=root, ok=(0, 1))
-    settings = [word for entry in said.split("\0")[:-1] for word in ("-c", entry.replace("\n", "=", 1))]
+    entries = [entry for entry in said.split("\0")[:-1] if not entry.startswith("tag.sort")]
+    settings = [word for entry in entries for word in ("-c", entry.replace("\n", "=", 1))]
     store = (root / git("rev-parse", "--git-path", "objects", root=root).strip()).resolve()
     lines = {each.name: parsed.line for each in new if (parsed := tags.parse(each.name))}
     dates = {line: next_date(line, root) for line in set(lines.values())}
@@ -151,6 +152,8 @@ def _objects(new: list[New], root: Path) -> list[str]:
                 "GIT_DIR": folder,
                 "GIT_OBJECT_DIRECTORY": str(store),
                 "GIT_COMMITTER_DATE": f"{dates[lines[name]]} {zone}",
+                "GIT_CONFIG_GLOBAL": os.devnull,  # no setting but those that are given
+                "GIT_CONFIG_NOSYSTEM": "1",
             }
             words = ("tag", "--annotate", "--cleanup=verbatim", "--file=-", name, itself)
             git(*settings, *words, root=root, given=f"{message}\n", variables=variables)
@@ -194,11 +197,11 @@ def _drop(differing: set[str], here: dict[str, str], seen: set[str], remote: str
         take = f"git tag -d '{name}' && git fetch {remote} tag '{name}'"
         if f"{here[name]} {name}" not in seen:
             raise GaiaError(f"{name} here is not the one at {remote}", f"`{take}` takes that one")
-        warn(f"{name} was moved at {remote}, and stays here as it was; `{take}` takes the other one.")
+        warn(f"{name} was moved at {remote}, and stays here as it was; `{take}` takes the other one.", root.resolve())
     for name in sorted(ours):
         git("update-ref", "-d", f"refs/tags/{name}", here[name], root=root)
         mine = f"{name} as it was made here ({here[name][:8]})"
-        warn(f"{mine} never reached {remote}, which has another one by now; the one here is dropped.")
+        warn(f"{mine} never reached {remote}, which has another one by now; the one here is dropped.", root.resolve())
     return ours
 
 
@@ -209,12 +212,12 @@ def _share(alone: set[str], here: dict[str, str], seen: set[str], remote: str, r
     try:
         if ours:
             _push(remote, {f"refs/tags/{name}": here[name] for name in sorted(ours)}, root)
-            warn(f"{few} never reached {remote}; now it is there.")
+            warn(f"{few} never reached {remote}; now it is there.", root.resolve())
     except GaiaError as error:
-        warn(f"{few} can't be shared: {error}")
+        warn(f"{few} can't be shared: {error}", root.resolve())
     for name in sorted(alone - ours)[:3]:
         share = f"git push --no-verify {remote} 'refs/tags/{name}'"
-        warn(f"{name} is in this clone alone; `{share}` shares it, `git tag -d '{name}'` drops it.")
+        warn(f"{name} is in this clone alone; `{share}` shares it, `git tag -d '{name}'` drops it.", root.resolve())
 
 
 def _ours(names: set[str], here: dict[str, str], seen: set[str], root: Path) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -20,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 LARGEST = 65_536  # bytes of a message that are read; ours have a few thousand
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2005, 4, 7, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)  # since Git is, and a sane end
 
 
 Name = TypeVar("Name", Version, Withdrawal, Deployment, Undeployment, Deployment | Undeployment)
@@ -48,8 +49,7 @@ class Tag(NamedTuple, Generic[Name]):
     @property
     def reason(self) -> str:
         """The reason among the facts, on one line and printable; empty if none was given."""
-        said = self.facts.get("reason")
-        return printable(" ".join(said.split())) if isinstance(said, str) else ""
+        return reason(self.facts)
 
     @property
     def moment(self) -> datetime:
@@ -84,6 +84,12 @@ class Tags(NamedTuple):
     stages: list[Stage]
 
 
+def reason(facts: dict[str, Any]) -> str:
+    """The reason among a tag's facts, on one line and printable; empty if none was given."""
+    said = facts.get("reason")
+    return printable(" ".join(said.split())) if isinstance(said, str) else ""
+
+
 def message(headline: str, facts: dict[str, Any]) -> str:
     """A tag's message: a line for people, and facts for scripts, as `Tag.facts` reads them."""
     return f"{headline}\n\n{json.dumps(facts, ensure_ascii=False, allow_nan=False)}"
@@ -95,12 +101,13 @@ def read(line: str | None = None, root: Path = Path()) -> Tags:
     Raises GaiaError if `root` is not in a Git repository.
     """
     found = Tags([], [], [], [], [])
-    for name, commit, date, tagger, text, flaw in _listed((f"{line or '*'}@*", f"{line or '*'}#*"), root):
+    order: dict[str, Any] = {}
+    for name, commit, date, tagger, text, moment, flaw in _listed((f"{line or '*'}@*", f"{line or '*'}#*"), root):
         parsed = parse(name)
         if parsed is None or (line is not None and parsed.line != line):
             continue
-        if tagger and not flaw and (about := grammar.stage(name)):  # GTO and DVC pass over tags that nobody signed for
-            found.stages.append(Stage(name, parsed.line, about[0], commit, about[1], datetime.fromisoformat(date)))
+        if moment and tagger and (about := grammar.stage(parsed)):  # GTO and DVC pass over tags that nobody signed for
+            found.stages.append(Stage(name, parsed.line, about[0], commit, about[1], moment))
         if isinstance(parsed, Foreign):
             found.foreign.append(parsed)
         elif flaw or (not tagger and not isinstance(parsed, Version)):
@@ -110,9 +117,10 @@ def read(line: str | None = None, root: Path = Path()) -> Tags:
         elif isinstance(parsed, Withdrawal):
             found.withdrawals.append(Tag(parsed, commit, date, tagger, text))
         else:
+            order[name] = (*parsed, moment, isinstance(parsed, Undeployment))
             found.decisions.append(Tag(parsed, commit, date, tagger, text))
     found.versions.sort()
-    found.decisions.sort(key=lambda tag: (*tag.name, tag.moment, isinstance(tag.name, Undeployment)))
+    found.decisions.sort(key=lambda tag: order[str(tag.name)])
     return found
 
 
@@ -167,24 +175,35 @@ _FIELDS = ("refname:strip=2", "objecttype", "*objecttype", "objectname", "*objec
 _FORMAT = "%00".join(f"%({field})" for field in _FIELDS) + "%00%01"
 
 
-def _listed(patterns: tuple[str, ...], root: Path) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """Name, commit, date, tagger and message of each tag, and what makes it unreadable: one call of Git, however many.
+def _listed(patterns: tuple[str, ...], root: Path) -> Iterator[tuple[str, str, str, str, str, datetime | None, str]]:
+    """Name, commit, date, tagger, message and moment of each tag, and what makes it unreadable (then it has no moment):
+    one call of Git, however many.
 
     What was written as no text is in it as U+FFFD; who tagged is printable.
     """
     said = git("for-each-ref", f"--format={_FORMAT}", *(f"refs/tags/{pattern}" for pattern in patterns), root=root)
     said = said.encode(errors="surrogateescape").decode(errors="replace")
+    who = cache(printable)
     for record in said.split("\0\1\n")[:-1]:
         name, kind, tagged, itself, named, date, tagger, mail, message, signature = record.split("\0")
         annotated = kind == "tag"
         message = message.removesuffix(signature).strip() if annotated else ""
-        flaw = _flaw(tagged if annotated else kind, date, message)
-        if len(message) > LARGEST:
-            message = ""
-        yield name, named or itself, date, printable(f"{tagger} {mail}".strip()), message, flaw
+        moment = _moment(date)
+        flaw = _flaw(tagged if annotated else kind, message) or ("" if moment else f"is dated {date or 'never'}")
+        text = message if len(message) <= LARGEST else ""
+        yield name, named or itself, date, who(f"{tagger} {mail}".strip()), text, None if flaw else moment, flaw
 
 
-def _flaw(kind: str, date: str, message: str) -> str:
+def _moment(date: str) -> datetime | None:
+    """The date as a point in time, if it can be one at which somebody tagged."""
+    try:
+        found = datetime.fromisoformat(date)
+    except ValueError:
+        return None
+    return found if EARLIEST < found < LATEST else None
+
+
+def _flaw(kind: str, message: str) -> str:
     """Why a tag is no record of anything, or nothing."""
     if kind != "commit":
         return "names no commit"
@@ -197,7 +216,4 @@ def _flaw(kind: str, date: str, message: str) -> str:
             return "has a message nested too deep to be read"
         except ValueError:
             pass
-    try:
-        return "" if datetime.fromisoformat(date) < LATEST else f"is dated {date}"
-    except ValueError:
-        return "has no date that can be read"
+    return ""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaia import paths
-from gaia.registry import history, tags
+from gaia.registry import history
 from gaia.registry.git import blobs
-from gaia.registry.history import History
-from gaia.registry.tags import Tag, Version
+from gaia.registry.history import Event, History
+from gaia.registry.tags import Tag, Version, Withdrawal
 from gaia.versions import verdict
 
 if TYPE_CHECKING:
@@ -24,21 +24,25 @@ def versions(line: str, root: Path = Path()) -> list[dict[str, Any]]:
     All of it stands in the tags; of a version without a verdict, the numbers are those of its commit, and None where it
     has none. Raises GaiaError if there is no such line.
     """
-    tags.of_line(line, root)
-    known = history.look(line, root)
+    return rows(history.of_line(line, root), root)
+
+
+def rows(known: History, root: Path = Path()) -> list[dict[str, Any]]:
+    """The same of what the tags say, which were read before."""
+    fled = history.rolled_back(known.events)
     stages: dict[Version, list[str]] = {}
     for (_, stage), event in history.live(known.events).items():
         stages.setdefault(event.version.name, []).append(stage)
     verdicts = {tag.name: verdict.read(tag) for tag in known.versions}
     unjudged = [tag for tag in known.versions if not verdicts[tag.name]]
     committed = dict(zip((tag.name for tag in unjudged), _metrics(unjudged, root), strict=True))
-    rows = []
+    found = []
     for tag in reversed(known.versions):
         said = verdicts[tag.name]
         metrics = said.metrics if said else committed[tag.name]
-        rows.append(
+        found.append(
             {
-                "line": line,
+                "line": tag.name.line,
                 "version": tag.name.number,
                 "live": stages.get(tag.name, []),
                 "date": tag.date,
@@ -49,10 +53,10 @@ def versions(line: str, root: Path = Path()) -> list[dict[str, Any]]:
                 "bump": said.bump or None if said else None,
                 "why": said.why if said else [],
                 "judged": said is not None,
-                **_fate(tag, known),
+                **_fate(known.withdrawn.get(tag.name), fled.get(tag.name)),
             }
         )
-    return rows
+    return found
 
 
 def _metrics(unjudged: list[Tag[Version]], root: Path) -> list[dict[str, float]]:
@@ -69,9 +73,8 @@ def _metrics(unjudged: list[Tag[Version]], root: Path) -> list[dict[str, float]]
     return found
 
 
-def _fate(tag: Tag[Version], known: History) -> dict[str, Any]:
+def _fate(withdrawn: Tag[Withdrawal] | None, fled: Event | None) -> dict[str, Any]:
     """Whether a version was withdrawn, or rolled back from and not made live again since."""
-    withdrawn, fled = known.withdrawn.get(tag.name), history.rolled_back(known.events).get(tag.name)
     return {
         "withdrawn": {"at": withdrawn.date, "by": withdrawn.tagger, "reason": withdrawn.reason} if withdrawn else None,
         "rolled_back": {"at": fled.tag.date, "by": fled.tag.tagger, "reason": fled.reason} if fled else None,
