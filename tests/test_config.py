@@ -239,6 +239,7 @@ print(*set({FRAMEWORKS}) & set(sys.modules))"""
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    Path("dvc.yaml").touch()  # what makes a folder a project
     run(["config", *arguments])
     return capsys.readouterr().out
 
