@@ -223,8 +223,8 @@ def lay_out(md5: str, path: str, revision: str, into: Path, root: Path = Path())
     """Copy the files of a folder that DVC keeps, the output `path` at a revision, into an empty folder: each verified
     by its hash, from the cache, or from the storage where the cache has one not or damaged.
 
-    Copies, not links: what is damaged in one place is whole in the other. Raises GaiaError naming the file that can't
-    be had whole.
+    Copies, not links: what is damaged in one place is whole in the other. Raises GaiaError, or the kind of StorageError
+    that it came from, naming the file that can't be had whole.
     """
     from gaia.console import megabytes
 
@@ -239,7 +239,7 @@ def lay_out(md5: str, path: str, revision: str, into: Path, root: Path = Path())
             fetch(needed, client, root, passed)
     except GaiaError as error:
         first = error.problems[0]
-        raise GaiaError(f"{lack}, and the storage can't help: {first.found}", first.mend) from None
+        raise type(error)(f"{lack}, and the storage can't help: {first.found}", first.mend) from None
     if lack := _copied(md5, at, into):
         raise GaiaError(f"{lack}, although it was fetched.")
 
