@@ -17,7 +17,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Project, framework, merge
+from conftest import Project, merge
 from gaia.config.schema import NeuralTrainer
 from gaia.errors import GaiaError
 from gaia.frameworks import loop
@@ -71,7 +71,7 @@ def test_a_checkpoint_that_was_cut_is_said_and_training_starts_over(project: Pro
     module = importlib.import_module("gaia.stages.train")
     before = outputs(project)
     with contextlib.chdir(project.root):
-        name = module._fingerprint(module.load(line), framework(line), line)
+        name = module._fingerprint(module.load(line), line)
     cut = project.path("data/checkpoints", line, name, "snapshot" if line == "cultures" else "epoch")
     cut.parent.mkdir(parents=True)
     cut.write_bytes(b"PK")
