@@ -16,8 +16,8 @@ from gaia.errors import GaiaError
 from gaia.runtime import artifact
 from gaia.versions.gates import Gate, judge
 
-OFF = Gates(branch=None, accuracy_low=None, recall=None, drop=None, latency_ms=None, megabytes=None,
-            golden=False, leakage=False)  # fmt: skip
+ASKED = {key: field.annotation for key, field in Gates.model_fields.items() if field.is_required()}
+OFF = Gates.model_validate({key: False if kind is bool else None for key, kind in ASKED.items()})
 
 
 @pytest.fixture

@@ -266,7 +266,7 @@ def _message(plan: Plan, version: Version | None, before: Version | None) -> str
     """The tag's message: a line for people, then JSON."""
     reason = " ".join(plan.reason.split())
     came = f"rolled back from {before.number}" if plan.action == ROLLBACK and before else ""
-    came = came or (f"after {before.number}" if before else "the first")
+    came = came or (f"after {before.number}" if before else "where nothing was")
     people = f"{plan.line}: {version.number} is live in {plan.stage}, {came}" if version else ""
     people = people or f"{plan.line}: {before.number if before else 'nothing'} is live in {plan.stage} no longer"
     facts = {

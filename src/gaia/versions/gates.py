@@ -43,8 +43,8 @@ def _of_metrics(gates: Gates, metrics: dict[str, Any], live: dict[str, Any] | No
 
 
 def _floor(gate: str, limit: float, found: float | None) -> Gate:
-    """A number that could not be computed passes no gate."""
-    return Gate(gate, limit, found, found is not None and found >= limit)
+    """A number that could not be computed passes no gate. (`found` None says that there is nothing to compare.)"""
+    return Gate(gate, limit, "no number" if found is None else found, found is not None and found >= limit)
 
 
 def _of_artifact(gates: Gates, folder: Path) -> Iterator[Gate]:

@@ -78,8 +78,14 @@ def missing(record: Record, client: S3Client) -> list[Problem]:
 
 
 def _cause(entry: list[Any]) -> str:
-    """`changed deps`: {path: modified} -> `path modified`"""
+    """`changed deps`: {path: modified} -> `path modified`; {path: {key: modified}} -> `path: key modified`"""
     for change in entry:
         if isinstance(change, dict):
-            return ", ".join(f"{path} {how}" for paths in change.values() for path, how in paths.items())
+            parts = [part for paths in change.values() for part in paths.items()]
+            return ", ".join(f"{path}{_how(how)}" for path, how in parts)
     return str(entry[0])
+
+
+def _how(how: Any) -> str:
+    """In which way a path changed, or its keys."""
+    return f": {', '.join(f'{key} {way}' for key, way in how.items())}" if isinstance(how, dict) else f" {how}"

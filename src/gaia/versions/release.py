@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, Problem
 from gaia.evaluation.results import accuracy
 from gaia.registry import history, sharing, tags
 from gaia.registry.git import blobs, commit
@@ -26,8 +26,10 @@ Known = list[Tag[Version]]
 class GatesFailed(GaiaError):
     """A gate was not passed; `gates` are all that were judged."""
 
-    def __init__(self, sentence: str, gates: list[Gate]) -> None:
-        super().__init__(sentence)
+    def __init__(self, line: str, gates: list[Gate]) -> None:
+        failed = [f"{line}: the gate {g.gate} asks for {g.limit}, found {g.found}" for g in gates if not g.passed]
+        super().__init__("no version is made", "build a better one, or choose other gates (conf/gates/)")
+        self.problems = (*(Problem(f"{found}.") for found in failed), *self.problems)
         self.gates = gates
 
     def facts(self) -> dict[str, Any]:
@@ -169,11 +171,8 @@ def _gates(record: Record, live: Tag[Version] | None) -> list[Gate]:
     ready.check_branch(asked.branch, record.root)
     before = Record(record.line, live.commit, live, record.root).metrics if live else None
     judged = judge(record.line, asked, record.metrics, before, record.root)
-    if failed := [gate for gate in judged if not gate.passed]:
-        said = "\n".join(f"{record.line}: the gate {g.gate} asks for {g.limit}, found {g.found}." for g in failed)
-        raise GatesFailed(
-            f"{said}\nno version is made; build a better one, or choose other gates (conf/gates/).", judged
-        )
+    if not all(gate.passed for gate in judged):
+        raise GatesFailed(record.line, judged)
     return judged
 
 
