@@ -83,14 +83,16 @@ def problems(needed: Iterable[Object], client: S3Client) -> list[Problem]:
 
 def judged(needed: Iterable[Object], there: Mapping[tuple[str, str], int]) -> list[Problem]:
     """`problems` of one revision's objects where the storage has these `sizes`; an object that two files share counts
-    once. Of several revisions each has to be judged by itself: they have the same paths, and not the same files."""
-    wanted, found = list(needed), {}
+    once, under the first one's name. Of several revisions each has to be judged by itself: they have the same paths,
+    and not the same files."""
+    wanted = list(needed)
+    found: dict[tuple[str, str], Problem] = {}
     for o in wanted:
         size = there.get((o.bucket, o.key))
         if size is None:
-            found[o.bucket, o.key] = Problem(o, "missing")
+            found.setdefault((o.bucket, o.key), Problem(o, "missing"))
         elif not o.folder and o.size not in (None, size):
-            found[o.bucket, o.key] = Problem(o, f"{size} bytes instead of {o.size}")
+            found.setdefault((o.bucket, o.key), Problem(o, f"{size} bytes instead of {o.size}"))
     for folder in (o for o in wanted if o.folder):  # dvc.lock knows no single file's size, but that of all together
         files = [o for o in wanted if o.path.startswith(f"{folder.path}/")]
         total = sum(there.get((o.bucket, o.key), 0) for o in files)
