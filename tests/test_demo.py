@@ -264,7 +264,7 @@ def test_a_demo_section_that_is_none_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     yaml.write(Path("params.yaml"), {"demo": section}, "of a test")
-    with pytest.raises(GaiaError, match=r"^params\.yaml: demo is .*; it should hold one entry a demo folder\.$"):
+    with pytest.raises(GaiaError, match=r"^params\.yaml: demo is .*; it should hold an entry for each demo folder\.$"):
         demo("x")
 
 

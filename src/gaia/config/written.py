@@ -43,9 +43,9 @@ def _params(root: Path) -> dict[str, Any]:
             known = ", ".join(TOP_KEYS)
             raise GaiaError(f"params.yaml: {key} is an unknown key", f"known are {known}{nearest(key, TOP_KEYS)}")
     if "lines" not in params:
-        raise GaiaError("params.yaml: lines is missing", "give it one entry a line")
+        raise GaiaError("params.yaml: lines is missing", "give it an entry for each line")
     if not isinstance(params["lines"], dict) or not params["lines"]:
-        raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}", "it should hold one entry a line")
+        raise GaiaError(f"params.yaml: lines is {shown(params['lines'])}", "it should hold an entry for each line")
     return params
 
 

@@ -51,7 +51,7 @@ def demo(name: str) -> None:
 def _described(name: str) -> DemoTable:
     folders = yaml.read(paths.PARAMS).get("demo")
     if not isinstance(folders, dict) or not folders:
-        raise GaiaError(f"params.yaml: demo is {shown(folders)}", "it should hold one entry a demo folder")
+        raise GaiaError(f"params.yaml: demo is {shown(folders)}", "it should hold an entry for each demo folder")
     if name not in folders:
         raise GaiaError(f"params.yaml: demo.{name} is missing", f"the demo folders are {', '.join(folders)}")
     here, described = f"params.yaml: demo.{name}", folders[name]

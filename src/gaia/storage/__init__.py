@@ -1,4 +1,4 @@
-"""Where artifacts live: an S3 server with a bucket a DVC remote."""
+"""Where artifacts live: an S3 server with a bucket for each DVC remote."""
 
 from __future__ import annotations
 

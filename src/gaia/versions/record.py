@@ -111,8 +111,10 @@ class Record:
 
     @cached_property
     def contract(self) -> dict[str, Any]:
-        """What the artifact promises: input, labels, decision."""
-        return dict(self._json((paths.model(self.line) / "contract.json").as_posix()))
+        """What the artifact promises, in the newest format: input, labels, decision."""
+        from gaia.runtime.contract import newest
+
+        return newest(dict(self._json((paths.model(self.line) / "contract.json").as_posix())))
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
