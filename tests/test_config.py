@@ -16,13 +16,15 @@ from edited import ADAMW, CONFIG, PARAMS, ROOT, TRAINER, change, only, param, sa
 from gaia.cli import run
 from gaia.config import yaml
 from gaia.config.compose import compose_lines
+from gaia.config.framework import framework as spec_of
 from gaia.config.schema import GROUPS, PhotoLine, Table, TableLine
 from gaia.config.stored import dump, load
 from gaia.errors import GaiaError
 from gaia.stages.compose import compose
 
 OPTIONS = sorted((file.parent.name, file.stem) for file in (ROOT / "conf").glob("*/*.yaml"))
-LINE_OF = {"pytorch": "plants", "keras": "bags", "catboost": "cultures"}
+LINES = yaml.read(ROOT / PARAMS)["lines"]
+LINE_OF = {entry["framework"]: line for line, entry in LINES.items()}  # one for each
 FRAMEWORKS = ("torch", "torchvision", "tensorflow", "keras", "catboost")
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -36,7 +38,7 @@ def made_for(group: str, option: str) -> list[str]:
         return [option]
     if group == "model":
         target = yaml.read(ROOT / "conf" / group / f"{option}.yaml")["_target_"]
-        return [{"torchvision": "pytorch"}.get(package := target.split(".")[0], package)]
+        return [name for name in LINE_OF if target.startswith(spec_of(name).allowed["model"].rpartition(".")[0])]
     if option in ("table", "cultures", "boosting"):
         return ["catboost"]
     return list(LINE_OF) if group == "evaluation" else ["pytorch", "keras"]
@@ -65,7 +67,7 @@ def test_no_group_is_forgotten() -> None:
 
 
 def test_the_three_lines_compose_and_the_optimizer_follows_the_framework() -> None:
-    plants, bags, cultures = compose_lines().values()
+    plants, bags, cultures = (compose_lines()[line] for line in ("plants", "bags", "cultures"))
     assert isinstance(plants, PhotoLine) and isinstance(bags, PhotoLine) and isinstance(cultures, TableLine)
     assert (plants.optimizer.target, bags.optimizer.target) == ("torch.optim.AdamW", "keras.optimizers.Adam")
     assert (cultures.optimizer, cultures.augmentation) == (None, None)
@@ -199,7 +201,7 @@ def test_raw_data_may_have_names_of_any_alphabet() -> None:
 
 
 def composed_bytes() -> dict[str, bytes]:
-    for line in LINE_OF.values():
+    for line in LINES:
         compose(line)
     return {file.name: file.read_bytes() for file in Path("data/config").iterdir()}
 
@@ -207,7 +209,7 @@ def composed_bytes() -> dict[str, bytes]:
 def test_the_composed_files_are_stable_load_back_and_ignore_comments() -> None:
     first = composed_bytes()
     assert composed_bytes() == first
-    assert {line: load(line) for line in LINE_OF.values()} == compose_lines()
+    assert {line: load(line) for line in LINES} == compose_lines()
     for file in [Path(PARAMS), *Path("conf").rglob("*.yaml")]:
         header, text = re.fullmatch(r"(# @package.*\n)?(.*)", file.read_text(), re.DOTALL).groups("")  # type: ignore[union-attr]
         file.write_text(f"{header}# a new comment\n\n{text}# and another\n")

@@ -100,7 +100,7 @@ def test_a_later_format_is_refused_and_the_sentence_says_what_reads_it(
         ({"labels": ["healthy", 1]}, "contract.json is damaged: labels.2 is 1"),
         ({"threshold": None}, "contract.json is damaged: threshold is null"),
         ({"model": "../model.cbm"}, "contract.json is damaged: model is '../model.cbm'"),
-        ({"format": 2, "framework": "sklearn"}, "sklearn"),
+        ({"format": 2, "framework": "no such"}, "no such"),
     ],
 )
 def test_a_contract_that_says_something_else_is_refused_in_a_sentence(

@@ -23,19 +23,21 @@ class Framework:
 
     name: str  # as conf/framework/<name>.yaml says it; the folder's, too
     kind: Literal["photos", "table"]  # of the data that its lines learn from
-    allowed: dict[str, str]  # group of conf/ (model, optimizer) -> what its `_target_` may be: a package and a pattern
+    # Group of conf/ (model, optimizer) -> what its `_target_` may be: a package, and one pattern of the names in it
+    allowed: dict[str, str]
     reader: str  # module with open_model(file, contract), which makes the runtime answer from what `export` wrote
     packages: tuple[str, ...]  # whose versions decide about the bytes: the manifest names them
     # What `trainer.max_epochs` counts, in the plural; None: the fit is one step, and takes no trainer
     unit: str | None = None
-    # Package -> arguments of its classes that the fit gives itself -> the key that decides them, if one does
+    # Package -> arguments of its classes that the fit gives itself, so that YAML may not -> the key that decides them;
+    # None: the fit does
     given: dict[str, dict[str, str | None]] = field(default_factory=dict)
     # Argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
     # is whole where the argument is.
     ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
     # Group -> the decorator that tells what its package makes from the helpers beside it
     marks: dict[str, str] = field(default_factory=dict)
-    # Targets that fit the pattern, but that others are derived from, or that wrap others
+    # Targets that fit the pattern and are not taken: others are derived from them, or fit and export don't know them
     refused: tuple[str, ...] = ()
 
     @property

@@ -19,6 +19,7 @@ from gaia.errors import Problem, nearest, shown
 Found = ast.ClassDef | ast.FunctionDef
 
 REQUIRED = object()  # stands for the default of an argument that has none
+FEW = 10  # names that a sentence lists
 
 
 def problem(spec: Framework, group: str, target: str) -> Problem | None:
@@ -37,12 +38,14 @@ def problem(spec: Framework, group: str, target: str) -> Problem | None:
     names = {n for n in names if (known := _definition(package, n)) and _is_a(spec, group, f"{package}.{n}", known)}
     if module == package and not found:
         return Problem(f"doesn't exist in {package}", f"name one that does{nearest(name, names)}")
+    few = ", ".join(sorted(names)) if len(names) <= FEW else ""
     if fits:
-        takes = f"framework {spec.name} takes those of {package}{nearest(name, names)}"
+        takes = f"framework {spec.name} takes {few or f'those of {package}'}{nearest(name, names)}"
         return Problem(f"is no {group} of its own", takes)
     same = [f"{package}.{n}" for n in names if n.lower() == name.lower()]
     suggestion = f" (did you mean '{same[0]}'?)" if same else ""
-    return Problem("is outside the allow-list", f"framework {spec.name} takes {allowed}{suggestion}")
+    takes = f"{few} of {package}" if few and "*" in allowed else allowed
+    return Problem("is outside the allow-list", f"framework {spec.name} takes {takes}{suggestion}")
 
 
 def _is_a(spec: Framework, group: str, target: str, definition: tuple[str, Found]) -> bool:
@@ -67,8 +70,8 @@ def argument_problems(spec: Framework, group: str, target: str, given: dict[str,
     taken = arguments(target)
     by_us = spec.given.get(module, {})
     if taken is not None:  # where `learning_rate` follows from optimizer.lr, `lr` is its name in conf/optimizer/
-        named = {key: decided.removeprefix(f"{group}.") for key, decided in by_us.items() if decided and key in taken}
-        taken = {name: taken[key] for key, name in named.items() if "." not in name} | taken
+        ours = {key: str(decided).partition(".") for key, decided in by_us.items() if key in taken}
+        taken = {name: taken[key] for key, (section, _, name) in ours.items() if section == group} | taken
     problems: dict[str, Problem] = {}
     for key, value in given.items():
         if key in by_us:
