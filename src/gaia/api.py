@@ -49,12 +49,16 @@ class ModelVersionManager:
         return release(line, dry_run=dry_run, may_push=lambda question: push, root=self.root)
 
     def get_current_version(self, line: str, stage: str = PROD) -> str | None:
-        """What the tags say is live, as `gaia current <line>`; None if nothing is.
+        """What the tags say is live, as `gaia current <line>`; None if nothing is, or nothing was released yet.
 
         >>> manager.get_current_version("cultures")
         """
-        tags.of_line(line, self.root)
-        live = history.live(history.read(line, self.root)).get((line, names.stage(stage, self.root)))
+        from gaia.versions.ready import check_line
+
+        known = history.look(line, self.root)
+        if not known.versions:
+            check_line(line, self.root)
+        live = history.live(known.events).get((line, names.stage(stage, self.root)))
         return live.version.name.number if live else None
 
     def compare_with_current(self, line: str, version: str | None = None, stage: str = PROD) -> list[str]:
