@@ -128,6 +128,29 @@ def test_other_tags_of_this_clone_are_the_users_own(clones: tuple[Project, Proje
     assert shared(first) == ["nightly"]
 
 
+def test_a_malformed_tag_of_a_stranger_keeps_no_other_out(clones: tuple[Project, Project]) -> None:
+    """Where somebody has Git check what it fetches, which is wise and popular, one such tag stopped every verb."""
+    first, second = clones
+    head = first.run("git", "rev-parse", "HEAD").stdout
+    text = f"object {head}type commit\ntag plants#prod#7\ntagger x <x 1 +0000\n\nm\n"
+    first.path("../text").write_text(text)
+    made = first.run("git", "hash-object", "-t", "tag", "-w", "--literally", "../text").stdout.strip()
+    first.run("git", "push", "--quiet", "origin", f"{made}:refs/tags/plants#prod#7")
+    sharing.create("plants@v1.0.0", "HEAD", "m", first.root)
+    for key in ("transfer.fsckObjects", "fetch.fsckObjects"):
+        second.run("git", "config", key, "true")
+    assert second.run("git", "fetch", "--tags", ok=False).returncode != 0
+    sharing.fetch(second.root)
+    known = history.look(root=second.root)
+    assert (len(known.versions), len(known.foreign)) == (1, 1)
+
+
+def test_what_would_not_be_read_is_not_written(clones: tuple[Project, Project]) -> None:
+    with pytest.raises(GaiaError, match="would have 70,000 characters; at most 65,536 are read"):
+        sharing.create("plants#prod#1", "HEAD", "x" * 70_000, clones[0].root)
+    assert shared(clones[0]) == []
+
+
 def test_several_tags_are_made_or_none(clones: tuple[Project, Project]) -> None:
     first, second = clones
     sharing.create("plants#prod!#2", "HEAD", "m", second.root)

@@ -93,6 +93,13 @@ def test_a_version_with_a_message_that_is_none_is_left_out_alone(released: Proje
     assert "Traceback" not in released.run("gaia", "versions", "spores").stdout
 
 
+def test_a_long_reason_is_not_printed_whole(released: Project) -> None:
+    go(released, "v1.0.0")
+    tag(released, "spores#prod#2", tags.message("m", {"reason": "x" * 50_000}), "spores@v1.1.0")
+    for verb in ("current", "history"):
+        assert len(released.run("gaia", verb, "spores").stdout) < 5000
+
+
 def test_a_second_name_for_a_commit_takes_nothing_over(released: Project) -> None:
     """GTO makes one version for each commit; somebody with `git tag` may make another."""
     go(released, "v1.0.0", "v1.2.0")

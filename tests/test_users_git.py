@@ -141,15 +141,15 @@ def test_the_story_of_two_clones_under_the_nastiest_configuration(
     before = names(other)
     released.run("git", "-C", "../project.git", "config", "core.hooksPath", os.devnull)  # a server has its own
     nasty(tmp_path)
-    assert "spores@v1.2.1 is made" in released.run("gaia", "release", "spores", "--push", "--retrain").stdout
-    for version in ("v1.0.0", "v1.2.1"):
+    assert "spores@v1.3.0 is made" in released.run("gaia", "release", "spores", "--push", "--retrain").stdout
+    for version in ("v1.0.0", "v1.3.0"):
         released.run("gaia", "deploy", f"spores@{version}", "--yes")
-    assert "spores@v1.2.1 is live in prod" in other.run("gaia", "sync").stdout
-    assert live(other) == live(released) == "v1.2.1"
+    assert "spores@v1.3.0 is live in prod" in other.run("gaia", "sync").stdout
+    assert live(other) == live(released) == "v1.3.0"
     other.run("gaia", "rollback", "spores", "--reason", "why", "--yes")
     released.run("gaia", "sync")
     assert live(other) == live(released) == "v1.0.0"
-    other.run("gaia", "withdraw", "spores@v1.2.1", "--reason", "why", "--yes")
+    other.run("gaia", "withdraw", "spores@v1.3.0", "--reason", "why", "--yes")
     other.run("gaia", "undeploy", "spores", "--reason", "why", "--yes")
     released.run("gaia", "sync")
     assert before < names(other) == names(released), "a tag of the user's own is gone"

@@ -84,11 +84,8 @@ def rollback(name: str, reason: str, stage: str = PROD, root: Path = Path()) -> 
     without a reason.
     """
     sharing.fetch(root)
-    version, stage = (
-        names.version(name, root) if "@" in name else tags.of_line(name, root)[-1],
-        names.stage(stage, root),
-    )
-    line = version.name.line
+    version = tags.find(name, root) if "@" in name else tags.of_line(name, root)[-1]
+    line, stage = version.name.line, names.stage(stage, root)
     known = history.look(line, root)
     events = history.of_stage(known.events, stage)
     _check_reason("a rollback", reason)
@@ -117,9 +114,7 @@ def undeploy(line: str, reason: str, stage: str = PROD, root: Path = Path()) -> 
     Raises GaiaError if the tags have no such line or stage, if nothing is live there, or without a reason.
     """
     sharing.fetch(root)
-    tags.of_line(line, root)
-    stage = names.stage(stage, root)
-    known = history.look(line, root)
+    known, stage = history.of_line(line, root), names.stage(stage, root)
     _check_reason("to undeploy", reason)
     live, left = _live(known, line, stage), _assigned(known, line, stage)
     if not left or not history.of_stage(known.events, stage):

@@ -25,6 +25,7 @@ _SETTINGS = {
     "diff.orderFile": os.devnull,
     "diff.relative": "false",
     "diff.renames": "true",
+    "fetch.fsckObjects": "false",  # one malformed tag of a stranger would keep all others out
     "fetch.prune": "false",
     "fetch.pruneTags": "false",
     "fetch.recurseSubmodules": "false",
@@ -46,6 +47,7 @@ _SETTINGS = {
     "status.showUntrackedFiles": "normal",
     "status.submoduleSummary": "false",
     "submodule.recurse": "false",
+    "transfer.fsckObjects": "false",
 }
 _FIXED = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
 # Git sets these for its hooks: they would lead a command meant for another folder back to the hook's repository.

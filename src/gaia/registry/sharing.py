@@ -63,6 +63,9 @@ def create_all(new: list[New], root: Path = Path()) -> None:
     for each in new:
         if isinstance(tags.parse(each.name) or Foreign("", "", ""), Foreign):
             raise GaiaError(f"'{each.name}' can name neither a version nor a deployment.")
+        if len(each.message) > tags.LARGEST:
+            said = f"the message of {each.name} would have {len(each.message):,} characters"
+            raise GaiaError(said, f"at most {tags.LARGEST:,} are read, so give a shorter reason")
     refs = [f"refs/tags/{each.name}" for each in new]
     if taken := git("for-each-ref", "--format=%(refname:strip=2)", *refs, root=root).split():
         raise TagTaken(f"there is a tag {taken[0]} already.")
@@ -85,16 +88,17 @@ def fetch(root: Path = Path()) -> None:
 
     A tag of ours that never reached the remote (what made it died in between) is pushed, or dropped if another has its
     name by now; that, and any other tag of GTO's grammar that differs, is said on stderr. No other tag of this clone
-    changes. Raises GaiaError if the remote can't be asked.
+    changes. Raises GaiaError if the remote can't be asked, or has another tag under a name that was given here by hand.
     """
     remote = git_remote(root)
     if remote is None:
         return
+    memory = _Memory(remote, root)
     try:
         here, there = _here(root), _there(remote, root)
     except GaiaError as error:
         raise GaiaError(f"{remote} can't be asked for its tags: {error}") from None
-    seen = _seen(remote, root)
+    seen = memory.read()
     differing = {name for name in here.keys() & there.keys() if here[name] != there[name] and tags.parse(name)}
     dropped = _drop(differing, here, seen, remote, root)
     if missing := {*(there.keys() - here.keys()), *dropped}:
@@ -102,7 +106,7 @@ def fetch(root: Path = Path()) -> None:
         git(*FETCH, "--stdin", remote, root=root, given=asked)
     _share({name for name in here.keys() - there.keys() if tags.parse(name)}, here, seen, remote, root)
     gone = seen & {f"{oid} {name}" for name, oid in here.items()}  # which were there once, and have not been here alone
-    _remember(remote, gone | {f"{oid} {name}" for name, oid in there.items() if tags.parse(name)}, root)
+    memory.write(gone | {f"{oid} {name}" for name, oid in there.items() if tags.parse(name)})
 
 
 def next_date(line: str, root: Path = Path()) -> int:
@@ -249,23 +253,26 @@ def _common(root: Path) -> Path:
     return root / git("rev-parse", "--git-common-dir", root=root).strip()
 
 
-def _seen(remote: str, root: Path) -> set[str]:
-    """The tags that were at this remote whenever it was asked, `<object> <name>`, as far as they are there or here."""
-    try:
-        address, *seen = (_common(root) / "gaia-shared").read_text(errors="surrogateescape").split("\n")
-    except OSError:
-        return set()
-    return set(seen) if address == _address(remote, root) else set()
+class _Memory:
+    """The tags that were at a remote whenever it was asked, `<object> <name>`, as far as they are there or here still:
+    a file of this clone, under the remote's address."""
 
+    def __init__(self, remote: str, root: Path) -> None:
+        self.file = _common(root) / "gaia-shared"
+        self.address = git("ls-remote", "--get-url", remote, root=root).strip()
 
-def _remember(remote: str, seen: set[str], root: Path) -> None:
-    file = _common(root) / "gaia-shared"
-    text = "\n".join([_address(remote, root), *sorted(seen)])
-    if not file.exists() or file.read_text(errors="surrogateescape") != text:
-        beside = file.with_name(f"{file.name}.{os.getpid()}")
-        beside.write_text(text, errors="surrogateescape")
-        beside.replace(file)
+    def read(self) -> set[str]:
+        """Those of this remote; none if another was asked last."""
+        try:
+            address, *seen = self.file.read_text(errors="surrogateescape").split("\n")
+        except OSError:
+            return set()
+        return set(seen) if address == self.address else set()
 
-
-def _address(remote: str, root: Path) -> str:
-    return git("ls-remote", "--get-url", remote, root=root).strip()
+    def write(self, seen: set[str]) -> None:
+        """Replace the file, if it says otherwise."""
+        text = "\n".join([self.address, *sorted(seen)])
+        if not self.file.exists() or self.file.read_text(errors="surrogateescape") != text:
+            beside = self.file.with_name(f"{self.file.name}.{os.getpid()}")
+            beside.write_text(text, errors="surrogateescape")
+            beside.replace(self.file)

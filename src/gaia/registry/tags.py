@@ -20,6 +20,7 @@ __all__ = [
     "deployments", "find", "message", "of_line", "parse", "read", "version", "versions",
 ]  # fmt: skip
 
+LONGEST = 2_000  # characters of a reason
 LARGEST = 65_536  # bytes of a message that are read; ours have a few thousand
 EARLIEST, LATEST = datetime(2005, 4, 7, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)  # since Git is, and a sane end
 
@@ -85,9 +86,10 @@ class Tags(NamedTuple):
 
 
 def reason(facts: dict[str, Any]) -> str:
-    """The reason among a tag's facts, on one line and printable; empty if none was given."""
+    """The reason among a tag's facts: on one line, printable, no longer than people read; empty if none was given."""
     said = facts.get("reason")
-    return printable(" ".join(said.split())) if isinstance(said, str) else ""
+    text = printable(" ".join(said.split())) if isinstance(said, str) else ""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
 def message(headline: str, facts: dict[str, Any]) -> str:
