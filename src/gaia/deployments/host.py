@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from gaia import files, paths
 from gaia.errors import GaiaError
 from gaia.registry.history import Event
@@ -91,6 +89,8 @@ def changing(line: str, root: Path = Path()) -> Iterator[Path]:
 @contextmanager
 def _alone(here: Path) -> Iterator[None]:
     """Nobody else changes the folder meanwhile; that it has to be waited for is said."""
+    from filelock import FileLock, Timeout  # 20 ms that who only looks needn't wait for
+
     lock = FileLock(here / ".lock")  # made with the rights that the umask gives, so that a group may share it
     try:
         lock.acquire(timeout=0)
