@@ -123,6 +123,7 @@ IN_PARAMS = [
     ("plants.model.group", 2, "is no argument of torchvision.models.resnet18; it takes ... (did you mean 'groups'?)."),
     ("bags.model.alfa", 2, "is no argument of keras.applications.EfficientNetB0; it takes ..."),
     ("cultures.model.depht", 3, "is no argument of catboost.CatBoostClassifier; it takes ... (did you mean 'depth'?)."),
+    ("cultures.model.seed", 3, "is no argument of catboost.CatBoostClassifier; it takes ..."),  # the line's
     ("cultures.model.depth", 40, "is 40; it should be a whole number from 1 to 16."),
     ("cultures.model.iterations", 5, "follows from trainer.max_epochs; set that instead."),
     ("cultures.model.num_trees", 5, "follows from trainer.max_epochs; set that instead."),
