@@ -177,11 +177,11 @@ def test_colours_are_for_a_terminal_that_wants_them(code: str, nowhere: Path) ->
 # Where it can be asked
 
 
-def test_below_the_root_every_answer_is_the_same(kept: Project) -> None:
+def test_below_the_root_every_answer_is_the_same(released: Project) -> None:
     for words in (("history", "spores"), ("current",), ("cleanup", "spores")):
-        there = ask(kept, *words)
+        there = ask(released, *words)
         assert there[0] == 0, there
-        assert ask(kept, *words, at="data/models") == there
+        assert ask(released, *words, at="data/models") == there
 
 
 def test_a_path_is_where_the_user_stands(released: Project) -> None:
@@ -308,14 +308,15 @@ def test_a_result_that_is_also_a_failure_is_the_one_document(released: Project) 
 
 
 def test_gates_that_failed_are_told_with_their_numbers() -> None:
-    failed = GatesFailed("no", [Gate("recall of oyster", 0.9, 0.5, False)])
-    gate = {"gate": "recall of oyster", "limit": 0.9, "found": 0.5, "passed": False}
-    assert failed.facts() == {
-        "error": "no",
-        "code": "gates_failed",
-        "problems": [{"found": "no", "mend": ""}],
-        "gates": [gate],
-    }
+    failed = GatesFailed("spores", [Gate("recall of oyster", 0.9, 0.5, False), Gate("golden", 0.001, 0.0, True)])
+    facts = failed.facts()
+    assert facts["code"] == "gates_failed"
+    assert [problem["found"] for problem in facts["problems"]] == [
+        "spores: the gate recall of oyster asks for 0.9, found 0.5.",
+        "no version is made",
+    ]
+    assert facts["problems"][1]["mend"] == "build a better one, or choose other gates (conf/gates/)"
+    assert [gate["gate"] for gate in facts["gates"]] == ["recall of oyster", "golden"]
 
 
 def test_what_is_printed_beside_a_document_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
