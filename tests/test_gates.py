@@ -44,7 +44,7 @@ def test_what_is_not_asked_for_is_not_judged(line: Project) -> None:
         ({"accuracy_low": 0.8}, {"accuracy_low": 0.8}, None, 0.8, True),
         ({"accuracy_low": 0.8}, {"accuracy": 0.9, "accuracy_low": 0.799}, None, 0.799, False),
         ({"recall": 0.7}, {"per_class": {"a": {"recall": 0.7}}}, None, 0.7, True),
-        ({"recall": 0.7}, {"per_class": {"a": {"recall": None}}}, None, None, False),
+        ({"recall": 0.7}, {"per_class": {"a": {"recall": None}}}, None, "no number", False),
         ({"drop": 0.02}, {"accuracy": 0.88}, {"accuracy": 0.9}, 0.02, True),
         ({"drop": 0.02}, {"accuracy": 0.87}, {"accuracy": 0.9}, 0.03, False),
         ({"drop": 0.02}, {"accuracy": 0.99}, {"accuracy": 0.9}, -0.09, True),
@@ -52,7 +52,7 @@ def test_what_is_not_asked_for_is_not_judged(line: Project) -> None:
     ],
 )
 def test_metrics_are_held_against_their_limits(
-    line: Project, asked: dict, metrics: dict, live: dict | None, found: float | None, passed: bool
+    line: Project, asked: dict, metrics: dict, live: dict | None, found: float | str | None, passed: bool
 ) -> None:
     (gate,) = judged(line, live, metrics, **asked)
     assert (gate.found, gate.passed) == (found, passed)
