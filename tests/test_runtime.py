@@ -110,7 +110,7 @@ def test_a_contract_that_says_something_else_is_refused_in_a_sentence(
     folder = stored("table-1")
     file = folder / artifact.CONTRACT
     artifact.write_json(file, json.loads(file.read_text()) | change)
-    if "sklearn" in sentence:
+    if "framework" in change:
         content = json.loads(file.read_text())
         content["input"] |= {"separator": ",", "decimal": ".", "encoding": "utf-8"}
         artifact.write_json(file, content)
