@@ -39,6 +39,7 @@ def test_a_clock_that_is_behind_makes_no_second_order(released: Project) -> None
     """Ours was 'newest counter', theirs 'newest date': v1.0.0 here, v1.1.0 there."""
     at(released, 1, "v1.1.0", f"{int(time.time()) + 600} +0000")  # by a clock ten minutes ahead of this one
     go(released, "v1.0.0")
+    assert gto(released) == dvc(released) == "v1.0.0"
     back(released, "spores@v1.1.0")
     assert gto(released) == dvc(released) == "v1.1.0"
     first, second, third = (event.tag.moment for event in history.read("spores", released.root))

@@ -203,8 +203,8 @@ def _whole(folder: Path, version: Tag[Version], stage: str, root: Path) -> Itera
 
 def _halves(error: GaiaError) -> tuple[str, str]:
     """What was found, and what would do."""
-    found, _, mend = str(error).rstrip(".").partition("; ")
-    return found, mend or "see above"
+    found, mend = error.problems[0]
+    return found.rstrip("."), mend or "see above"
 
 
 def _start(command: tuple[str, ...], root: Path) -> subprocess.Popen[str]:
