@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gaia import files
 from gaia.errors import GaiaError, warn
 from gaia.registry import history, tags
 from gaia.registry.git import git
@@ -273,6 +274,5 @@ class _Memory:
         """Replace the file, if it says otherwise."""
         text = "\n".join([self.address, *sorted(seen)])
         if not self.file.exists() or self.file.read_text(errors="surrogateescape") != text:
-            beside = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-            beside.write_text(text, errors="surrogateescape")
-            beside.replace(self.file)
+            with files.replaced(self.file) as beside:
+                beside.write_text(text, errors="surrogateescape")
