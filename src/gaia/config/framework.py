@@ -25,7 +25,7 @@ class Framework:
     kind: Literal["photos", "table"]  # of the data that its lines learn from
     # Group of conf/ (model, optimizer) -> what its `_target_` may be: a package, and one pattern of the names in it
     allowed: dict[str, str]
-    reader: str  # module with open_model(file, contract), which makes the runtime answer from what `export` wrote
+    reader: str  # module with open_model(file, contract, threads), which answers from the file that `export` wrote
     packages: tuple[str, ...]  # whose versions decide about the bytes: the manifest names them
     # What `trainer.max_epochs` counts, in the plural; None: the fit is one step, and takes no trainer
     unit: str | None = None

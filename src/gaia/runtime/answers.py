@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
+import numpy as np
+
 from gaia.errors import GaiaError, Problem
+from gaia.runtime import doubt
 from gaia.runtime import rows as tables
 from gaia.runtime.predictor import Predictor
 from gaia.runtime.rows import Rows
+
+BATCH = 64  # photos that a model is asked at once
 
 
 class Answer(TypedDict):
@@ -19,6 +25,7 @@ class Answer(TypedDict):
     input: str  # its name
     answer: str  # a label
     probabilities: dict[str, float]  # of each label, 6 decimals
+    uncertain: list[str]  # why the answer is doubted; empty where it is not
 
 
 class Answers(NamedTuple):
@@ -28,57 +35,85 @@ class Answers(NamedTuple):
     problems: dict[str, Problem]
 
 
-def of_photos(model: Predictor, photos: Iterable[tuple[str, bytes]]) -> Answers:
-    """Photos as (name, content), one at a time in memory. Raises GaiaError if the model takes no photos."""
-    return _each(model, ((name, partial(bytes, content)) for name, content in photos))
+def of_photos(model: Predictor, photos: Iterable[tuple[str, bytes]], band: float = 0) -> Answers:
+    """Photos as (name, content), as many in memory as the caller holds; `band`: see doubt.reasons.
+
+    Raises GaiaError if the model takes no photos.
+    """
+    return _joined(_photos(model, ((name, partial(bytes, content)) for name, content in photos), band))
 
 
-def of_photo_files(model: Predictor, files: Iterable[tuple[str, Path]]) -> Answers:
+def of_photo_files(model: Predictor, files: Iterable[tuple[str, Path]], band: float = 0) -> Answers:
     """Photos on disk as (name, file), one at a time in memory. Raises GaiaError if the model takes no photos."""
-    return _each(model, ((name, file.read_bytes) for name, file in files))
+    return _joined(batches_of_photo_files(model, files, band))
 
 
-def of_rows(model: Predictor, rows: Mapping[str, Mapping[str, Any]]) -> Answers:
+def batches_of_photo_files(
+    model: Predictor, files: Iterable[tuple[str, Path]], band: float = 0
+) -> Iterator[Answers]:  # fmt: skip
+    """The same, as soon as there are BATCH of them: for more photos than anybody wants to wait for."""
+    return _photos(model, ((name, file.read_bytes) for name, file in files), band)
+
+
+def of_rows(model: Predictor, rows: Mapping[str, Mapping[str, Any]], band: float = 0) -> Answers:
     """Rows by name, each a mapping; see rows.of_mappings. Raises GaiaError if the model takes no rows."""
-    return _rows(model, tables.of_mappings(model.table, list(rows.values()), list(rows)))
+    return _rows(model, tables.of_mappings(model.table, list(rows.values()), list(rows)), band)
 
 
-def of_table_file(model: Predictor, file: Path) -> Answers:
+def of_table_file(model: Predictor, file: Path, band: float = 0) -> Answers:
     """The rows of a CSV or Parquet file, called by their places in it; see rows.of_file.
 
     Raises GaiaError if the model takes no rows, and for a file that can't be read without a guess.
     """
-    return _rows(model, tables.of_file(model.contract["line"], model.table, file))
+    return _rows(model, tables.of_file(model.contract["line"], model.table, file), band)
 
 
-def _each(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]]) -> Answers:
-    model.photo  # noqa: B018 (raises for a model that takes none)
-    found = Answers([], {})
-    for name, content in photos:
-        try:
-            read = model.read_photos([(content(), name)])
-        except IsADirectoryError:
-            found.problems[name] = Problem(f"{name} is a folder", f"give photos, for example {Path(name) / '*.jpg'}")
-        except OSError as error:
-            found.problems[name] = Problem(f"{name}: {error.strerror}.")
-        except GaiaError as error:
-            found.problems[name] = Problem(f"{name}: {error}.")
-        else:
-            found.answers.extend(_answers(model, read, [name]))
-    return found
-
-
-def _rows(model: Predictor, read: Rows) -> Answers:
-    return Answers(_answers(model, read.frame, read.names), read.problems)
-
-
-def _answers(model: Predictor, inputs: Any, names: list[str]) -> list[Answer]:
+def of_inputs(model: Predictor, inputs: Any, names: list[str], band: float = 0) -> list[Answer]:
+    """Inputs as `Predictor.read_photos` or `read_rows` give them, by their names -> an answer for each."""
     probabilities, labels = model.probabilities(inputs), model.labels
     return [
         {
             "input": name,
             "answer": labels[decided],
             "probabilities": {label: round(float(p), 6) for label, p in zip(labels, row, strict=True)},
+            "uncertain": why,
         }
-        for name, row, decided in zip(names, probabilities, model.decide(probabilities), strict=True)
-    ]
+        for name, row, decided, why in zip(
+            names, probabilities, model.decide(probabilities), doubt.reasons(model, inputs, probabilities, band),
+            strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _photos(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], band: float) -> Iterator[Answers]:
+    model.photo  # noqa: B018 (raises for a model that takes none)
+    left = iter(photos)
+    return (_batch(model, batch, band) for batch in iter(lambda: list(islice(left, BATCH)), []))
+
+
+def _batch(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], band: float) -> Answers:
+    read, names = [], []
+    problems: dict[str, Problem] = {}
+    for name, content in photos:
+        try:
+            read.append(model.read_photos([(content(), name)]))
+            names.append(name)
+        except IsADirectoryError:
+            problems[name] = Problem(f"{name} is a folder", f"give photos, for example {Path(name) / '*.jpg'}")
+        except OSError as error:
+            problems[name] = Problem(f"{name}: {error.strerror}.")
+        except GaiaError as error:
+            problems[name] = Problem(f"{name}: {error}.")
+    return Answers(of_inputs(model, np.concatenate(read), names, band) if read else [], problems)
+
+
+def _rows(model: Predictor, read: Rows, band: float) -> Answers:
+    return Answers(of_inputs(model, read.frame, read.names, band), read.problems)
+
+
+def _joined(parts: Iterable[Answers]) -> Answers:
+    whole = Answers([], {})
+    for part in parts:
+        whole.answers.extend(part.answers)
+        whole.problems.update(part.problems)
+    return whole

@@ -34,6 +34,7 @@ class Feature(TypedDict):
     column: str
     type: Literal["category", "number"]
     categories: NotRequired[list[str]]  # those that training has seen
+    range: NotRequired[list[float]]  # the least and the greatest number that training has seen
 
 
 class TableInput(TypedDict):

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
-def open_model(file: Path, contract: Contract) -> Callable[[Any], Probabilities]:
+def open_model(file: Path, contract: Contract, threads: int | None = None) -> Callable[[Any], Probabilities]:
     """A function from photos, uint8 [n, size, size, 3], to probabilities, float32 [n, classes]."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3  # hardware that isn't there is no news
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gaia.runtime.predictor import Probabilities
 
 
-def open_model(file: Path, contract: Contract) -> Callable[[Any], Probabilities]:
+def open_model(file: Path, contract: Contract, threads: int | None = None) -> Callable[[Any], Probabilities]:
     """A function from rows (a frame with the contract's features) to probabilities, float32 [n, classes].
 
     Raises whatever CatBoost says of a file that it can't read.
@@ -31,7 +31,7 @@ def open_model(file: Path, contract: Contract) -> Callable[[Any], Probabilities]
     def run(rows: pd.DataFrame) -> Probabilities:
         pool = catboost.Pool(rows, cat_features=categories)
         kind = "Probability"
-        answers = np.asarray(booster.predict(pool, prediction_type=kind, thread_count=-1), dtype=np.float32)
+        answers = np.asarray(booster.predict(pool, prediction_type=kind, thread_count=threads or -1), dtype=np.float32)
         return answers if several or answers.ndim == 2 else np.stack([1 - answers, answers], axis=1)
 
     return run

@@ -1,0 +1,69 @@
+"""`gaia serve`: the application on an address, and with `follow`, this host kept what the tags say."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gaia.deployments.sync import sync
+from gaia.errors import GaiaError, warn
+from gaia.runtime import settings
+from gaia.serving import access
+
+if TYPE_CHECKING:
+    from gaia.serving.live import Live
+
+
+def serve(host: str, port: int, follow: bool, root: Path = Path()) -> None:
+    """Answer until stopped. Raises GaiaError for settings that can't hold, an address that is taken, or one that others
+    reach while there is no key."""
+    said, key = settings.read(root), access.check(host)
+    import uvicorn
+
+    from gaia.inputs.pillow import return_freed_memory
+    from gaia.serving import app
+
+    return_freed_memory()
+    if follow:
+        threading.Thread(target=_follow, args=(said["follow"], root), name="follow", daemon=True).start()
+    with closing(_listen(host, port)) as listening:
+        application = app.make(said, root, key, lambda live: _greet(live, host, listening.getsockname()[1]))
+        config = uvicorn.Config(
+            application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
+        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise GaiaError(f"{host}, port {port}: {why}", "`--port N` takes another, 0 any that is free") from None
+
+
+def _greet(live: Live, host: str, port: int) -> None:
+    """Say where, what answers and what doesn't."""
+    at = f"[{host}]" if ":" in host else host
+    print(f"http://{at}:{port} answers, until Ctrl-C", file=sys.stderr)
+    for served in live.served.values():
+        print(f"  {served.line} in {served.stage}: {served.version or served.note}", file=sys.stderr)
+    for problem in {**{line: each for (line, _), each in live.problems.items()}, **live.unanswered()}.values():
+        warn(str(problem))
+
+
+def _follow(seconds: float, root: Path) -> None:
+    while True:
+        try:
+            for each in sync(root=root):
+                if each.problem:
+                    warn(f"{each.line}: {each.problem}")
+        except GaiaError as error:  # the network, perhaps; it may come back
+            warn(str(error))
+        time.sleep(seconds)
