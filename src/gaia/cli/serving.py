@@ -13,14 +13,12 @@ def add(verbs: Any) -> None:
     """Its parser."""
     serve = verb(
         verbs, "serve", _serve, help="answer over HTTP and on a page with what is live on this host",
-        description="Answers with what deployments/ says is live, from its next deployment on with that; a line that was "
-        "never deployed here answers with the last build of the workspace, and says so. conf/serving/ holds the settings.",
+        description="Answers with what deployments/ says is live, and from its next deployment on with that. A line that "
+        "was never deployed here answers with the last build of the workspace, and says so. conf/serving/ has settings.",
     )  # fmt: skip
     serve.add_argument("--host", default="127.0.0.1", help="another than loopback needs GAIA_API_KEY (127.0.0.1)")
     serve.add_argument("--port", type=int, default=8000, help="0: any that is free (8000)")
-    serve.add_argument(
-        "--follow", action="store_true", help="`gaia sync` again and again, so that a host is one command"
-    )
+    serve.add_argument("--follow", action="store_true", help="`gaia sync` again and again: a host is one command")
 
 
 def _serve(asked: argparse.Namespace) -> None:

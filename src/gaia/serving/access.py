@@ -68,9 +68,7 @@ class Guard:
         headers, path = Headers(scope=scope), scope["path"]
         host = headers.get("host", "")
         if (origin := headers.get("origin")) is not None and _at(origin) != host:
-            return Refused(
-                HTTPStatus.FORBIDDEN, f"a page of {origin} asks, which is not this server's", "open its own page"
-            )
+            return Refused(HTTPStatus.FORBIDDEN, f"a page of {origin} asks, not one of this server", "open its own")
         if self.key is None:
             return None if is_loopback(_name(host)) else Refused(
                 HTTPStatus.FORBIDDEN, f"the request is for {host or 'no host'}, and this server is 127.0.0.1",

@@ -1,4 +1,4 @@
-"""The answer log: a file of JSON lines for each day (UTC), a line for each input; off unless conf/serving/ says where."""
+"""The answer log: JSON lines, one for each input, a file for each day (UTC); off unless conf/serving/ says where."""
 
 from __future__ import annotations
 

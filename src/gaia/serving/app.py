@@ -44,23 +44,17 @@ class Server:
         self.afterwards = Afterwards(self.live, settings, self.metrics, root)
 
     def served(self, line: str, stage: str) -> Served:
-        """What answers. Raises Refused for a line or stage that doesn't exist (404), or that nothing answers on (503)."""
+        """What answers. Raises Refused for a line or stage that there isn't (404), or that nothing answers on (503)."""
         if found := self.live.served.get((line, stage)):
             return found
         lines = sorted({*self.live.lines, *(each for each, _ in self.live.served)})
         if line not in lines:
-            raise Refused(
-                HTTPStatus.NOT_FOUND,
-                f"there is no line '{line}'",
-                f"there are {', '.join(lines)}{nearest(line, lines)}",
-            )
+            are = f"there are {', '.join(lines)}{nearest(line, lines)}"
+            raise Refused(HTTPStatus.NOT_FOUND, f"there is no line '{line}'", are)
         stages = [at for each, at in self.live.served if each == line]
         if stage != PROD and (line, stage) not in self.live.problems:
-            raise Refused(
-                HTTPStatus.NOT_FOUND,
-                f"nothing of {line} is live in '{stage}'",
-                f"it is in {', '.join(stages) or 'none'}",
-            )
+            where = f"it is live in {', '.join(stages) or 'no stage'}"
+            raise Refused(HTTPStatus.NOT_FOUND, f"nothing of {line} is live in '{stage}'", where)
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, *self.live.lacking(line, stage), retry=5)
 
     async def ask(self, served: Served, given: dict[str, Any]) -> Answers:
@@ -139,7 +133,7 @@ def _health(app: FastAPI, server: Server) -> None:
 
     @app.get("/ready", tags=["state"], responses={503: {"description": "a line can't answer, and why"}})
     async def ready() -> JSONResponse:
-        """Whether every line of params.yaml can answer; and what is wrong, even where an older version still answers."""
+        """Whether every line of params.yaml can answer; and what is wrong, even where an older version answers."""
         lacking = live.unanswered()
         wrong = [{"line": line, "stage": stage, **members(each)} for (line, stage), each in live.problems.items()]
         wrong += [

@@ -1,4 +1,4 @@
-"""Is this bag contaminated? The growing conditions first; the photo where the risk is not clearly low. Doubt stays doubt."""
+"""Contaminated? The growing conditions first; the photo where the risk is not clearly low. Doubt stays doubt."""
 
 from __future__ import annotations
 

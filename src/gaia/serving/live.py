@@ -1,4 +1,4 @@
-"""The models that answer, for each line and stage: loaded beside the one that answers, proven, and swapped in one step."""
+"""The models that answer, for each line and stage: loaded beside the one before, proven, and swapped in one step."""
 
 from __future__ import annotations
 

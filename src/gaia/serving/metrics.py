@@ -32,7 +32,7 @@ class Metrics:
         self.dropped = counter("dropped", "Answers neither logged nor compared, since too many waited for it")
         self.seconds = Histogram(
             "gaia_request_seconds",
-            "From the whole request to its answer",
+            "From a request to its answer",
             PLACE,
             buckets=SECONDS,
             registry=self.registry,

@@ -106,8 +106,8 @@ class Carrying:
 
 def of(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """The responses of a request for answers."""
-    said = {"model": Details, "description": "what was found, and what would do"}
-    return {200: {"model": answer}} | dict.fromkeys((401, 403, 404, 413, 415, 422, 503), said)
+    refused: dict[str, Any] = {"model": Details, "description": "what was found, and what would do"}
+    return {200: {"model": answer}, **dict.fromkeys((401, 403, 404, 413, 415, 422, 503), refused)}
 
 
 def install(app: FastAPI, live: Live) -> None:

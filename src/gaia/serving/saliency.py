@@ -1,4 +1,4 @@
-"""What a photo's answer hangs on, by occlusion (Zeiler and Fergus 2014, doi:10.1007/978-3-319-10590-1_53, section 4.2)."""
+"""What a photo's answer hangs on, by occlusion (Zeiler and Fergus 2014, doi:10.1007/978-3-319-10590-1_53)."""
 
 from __future__ import annotations
 

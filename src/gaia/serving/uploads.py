@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ def parsed(text: bytes) -> Any:
 
 
 def rows(content: Any, limits: Limits) -> dict[str, Any]:
-    """The rows of {"rows": [...]} by their names, `row 1` and so on. Raises GaiaError for anything else, or too many."""
+    """The rows of {"rows": [...]} by their names, `row 1` and on. Raises GaiaError for anything else, or too many."""
     given = content.get("rows") if isinstance(content, dict) else None
     if not isinstance(given, list) or not given:
         raise GaiaError(f"the body is {shown(content)}", 'it should be {"rows": [{...}]}, with a row at least')
@@ -77,25 +78,17 @@ def few(count: int, limits: Limits) -> None:
 
 
 async def _form(request: Request, limits: Limits) -> Carried:
-    most = limits["inputs"]
-    parser = _InMemory(
-        request.headers, _stream(request, limits), max_files=most + 1, max_fields=8, max_part_size=2**20  # type: ignore[arg-type]
-    )  # fmt: skip
+    stream: Any = _stream(request, limits)
+    parser = _InMemory(request.headers, stream, max_files=math.inf, max_fields=8)
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        if "Too many files" in error.message:
-            few(most + 1, limits)
         raise GaiaError(f"the form can't be read ({printable(error.message).rstrip('.')}).") from None
-    files = [
-        (part.filename or "", await part.read()) for name, part in form.multi_items() if isinstance(part, UploadFile)
-    ]
-    strange = {
-        name for name, part in form.multi_items() if name != ("files" if isinstance(part, UploadFile) else "json")
-    }
-    if strange:
+    parts = form.multi_items()
+    files = [(part.filename or "", await part.read()) for _, part in parts if isinstance(part, UploadFile)]
+    if strange := {name for name, part in parts if name != ("files" if isinstance(part, UploadFile) else "json")}:
         raise GaiaError(f"the form has the field {shown(min(strange))}", "photos go into files, a row into json")
-    texts = [part for _, part in form.multi_items() if isinstance(part, str)]
+    texts = [part for _, part in parts if isinstance(part, str)]
     few(len(files), limits)
     return Carried(list(_named(files)), parsed(texts[0].encode()) if texts else None)
 

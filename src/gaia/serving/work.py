@@ -41,12 +41,8 @@ class Work:
         """What `task` returns, run in a thread. Raises Refused if too many wait, or it took too long; a task that has
         begun is not stopped, and keeps its place until it ends."""
         if self.taken >= self.at_once + self.limits["waiting"]:
-            raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{self.taken} requests are being answered or wait",
-                "come again",
-                retry=1,
-            )
+            busy = f"{self.taken} requests are being answered or wait"
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, busy, "come again", retry=1)
         self.taken += 1
         future = self._pool.submit(task)
         future.add_done_callback(lambda _: self._end())
