@@ -13,8 +13,9 @@ def add(verbs: Any) -> None:
     """Its parser."""
     serve = verb(
         verbs, "serve", _serve, help="answer over HTTP and on a page with what is live on this host",
-        description="Answers with what deployments/ says is live, and from its next deployment on with that. A line that "
-        "was never deployed here answers with the last build of the workspace, and says so. conf/serving/ has settings.",
+        description="Answers with what deployments/ says is live, and from its next deployment on with that. A line "
+        "that was never deployed here answers with the last build of the workspace, and says so. conf/serving/ has the "
+        "settings.",
     )  # fmt: skip
     serve.add_argument("--host", default="127.0.0.1", help="another than loopback needs GAIA_API_KEY (127.0.0.1)")
     serve.add_argument("--port", type=int, default=8000, help="0: any that is free (8000)")
