@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro storage check test lint bench lock
+.PHONY: help setup repro serve storage check test lint bench lock
 
 help:   ## show this
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -33,6 +33,9 @@ repro: setup   ## data -> models -> reports, re-running what changed; then the r
 	dvc repro
 	@gaia results
 
+serve: setup   ## answer with what is live, on http://127.0.0.1:8000
+	gaia serve
+
 storage: setup   ## an S3 server for data and models (MinIO in Docker, else embedded), its keys, its buckets
 	gaia storage up
 
@@ -51,6 +54,11 @@ bench: setup   ## measure speed and quality against plain peers; writes benchmar
 	python benchmarks/tags.py
 	python benchmarks/rollback.py
 
+# What serves is installed with --no-deps: CatBoost names what it draws plots with, too, and predicts without.
+COMPILE := uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
+  --python-version 3.11 --custom-compile-command "make lock" pyproject.toml
+
 lock: setup   ## resolve the dependencies anew, for all platforms
-	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --extra dev \
-	  --python-version 3.11 --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev -o requirements.lock
+	$(COMPILE) --extra serve -c requirements.lock -o requirements-serve.lock \
+	  $(foreach name,plotly narwhals graphviz matplotlib contourpy cycler fonttools kiwisolver pyparsing,--no-emit-package $(name))

@@ -83,8 +83,8 @@ def _rows(
                 likely = f"known are {', '.join(seen[:20])}{nearest(texts[at], seen)}"
                 problems[at] = Problem(f"{names[at]}: {name} is '{texts[at]}', which training never saw", likely)
     good = [at for at in range(len(names)) if at not in problems]
-    return Rows(
-        pd.DataFrame(frame).iloc[good].reset_index(drop=True),
+    return Rows(  # of the good rows alone: others may hold text that no frame takes, half a surrogate pair
+        pd.DataFrame({name: column[good] for name, column in frame.items()}),
         [names[at] for at in good],
         {names[at]: problems[at] for at in sorted(problems)},
     )

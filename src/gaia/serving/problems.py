@@ -27,7 +27,8 @@ def details(error: GaiaError) -> dict[str, Any]:
     said = error.facts()
     code = status.name.lower() if isinstance(error, Refused) else said["code"]
     problems = [members(problem) for problem in error.problems]
-    return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": printable(said["error"]),
+    detail = "\n".join(map(printable, said["error"].split("\n")))
+    return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail,
             "code": code, "problems": problems}  # fmt: skip
 
 
