@@ -42,7 +42,8 @@ def set_serving(root: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Edit conf/serving/default.yaml; `inspect` asks the lines that the workspace has."""
     file = root / "conf" / "serving" / "default.yaml"
     said = yaml.read(file)
-    said["inspect"] |= {"photo": "plants"}
+    if said["inspect"]:
+        said["inspect"]["photo"] = "plants"
     change(said)
     file.write_text(yaml.dump(said))
 

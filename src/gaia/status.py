@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from gaia import paths
 from gaia.config import yaml
 from gaia.data.kept import is_kept
-from gaia.deployments import activation, trust
+from gaia.deployments import activation, servers, trust
 from gaia.deployments.current import current
 from gaia.errors import GaiaError
 from gaia.registry import grammar, history, sharing
@@ -24,7 +24,7 @@ from gaia.registry.tags import Tag, Version
 class Check(NamedTuple):
     """What was looked at, what was found, and the command that mends it; none if nothing is wrong."""
 
-    part: str  # git, data, lock, cache, storage, tags, disk
+    part: str  # one of PARTS
     found: str
     mend: str = ""
 
@@ -33,14 +33,14 @@ def status(root: Path = Path()) -> list[Check]:
     """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
     a storage that was never set up is none."""
     asked = {name: _start(command, root) for name, command in DVC.items()}
-    looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk}
+    looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk, "serving": _serving}
     here = [check for name, look in looks.items() for check in _part(name, look, root)]
     stored = _part("storage", _storage, root)
     dvc = [*_dvc("lock", asked["lock"], _lock), *_dvc("cache", asked["cache"], _cache)]
     return sorted([*here, *stored, *dvc], key=lambda check: PARTS.index(check.part))
 
 
-PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk")
+PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk", "serving")
 DVC = {"lock": ("status", "--json"), "cache": ("data", "status", "--json")}
 
 
@@ -191,6 +191,13 @@ def _disk(root: Path) -> Iterator[tuple[str, ...]]:
             yield from _whole(found.here, version, stage, root) if found.here else ((f"{live}, not here",),)
     if nothing:
         yield ("nothing is live",)
+
+
+def _serving(root: Path) -> Iterator[tuple[str, ...]]:
+    for server in servers.running(root):
+        yield (f"{server.url} answers with {', '.join(server.answers) or 'nothing'}",)
+        for found, mend in server.problems:
+            yield f"{server.url}: {found}", mend or "see above"
 
 
 def _whole(folder: Path, version: Tag[Version], stage: str, root: Path) -> Iterator[tuple[str, ...]]:

@@ -80,19 +80,19 @@ class Server:
 
 
 def make(
-    settings: Settings, root: Path = Path(), key: str | None = None, ready: Callable[[Live], None] = lambda live: None
+    settings: Settings, root: Path = Path(), key: str | None = None, changed: Callable[[Live], None] = lambda live: None
 ) -> FastAPI:
     """The application over the project in `root`; with a `key`, whoever asks has to show it.
 
-    Its models are loaded when it starts, after which `ready` is called.
+    Its models are loaded when it starts. `changed` is called then, and whenever what answers has changed.
     """
     server = Server(settings, root)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        server.live.looked = changed
         await run_in_threadpool(server.live.look)
         server.live.watch()
-        ready(server.live)
         server.afterwards.start()
         yield
         server.live.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from gaia import files, paths
 from gaia.config import yaml
 from gaia.deployments import activation, host
-from gaia.errors import GaiaError, Problem, errors_as
+from gaia.errors import GaiaError, Problem, errors_as, first_line, warn
 from gaia.registry import history
 from gaia.registry.history import Event
 from gaia.registry.names import PROD
@@ -61,10 +62,10 @@ class Live:
 
     def __init__(self, root: Path = Path(), threads: int = 1) -> None:
         self.root, self.threads = root, threads
+        self.looked: Callable[[Live], None] = lambda live: None  # called when something has changed
         self.lines: tuple[str, ...] = tuple(yaml.read(root / paths.PARAMS).get("lines") or ())
         self.served: dict[Place, Served] = {}
         self.problems: dict[Place, Problem] = {}
-        self.looks = 0  # how often `look` has ended, for who waits for a change
         self._seen: dict[Place, tuple[Any, float]] = {}  # what was found at a place, and when it failed (0: it didn't)
         self._stop = threading.Event()
 
@@ -84,15 +85,20 @@ class Live:
             place: (identity, now if place in problems else 0.0) if place in new else self._seen[place]
             for place, (_, identity) in wanted.items()
         }
+        changed = (served, problems) != (self.served, self.problems)
         self.served, self.problems = served, problems
-        self.looks += 1
+        if changed:
+            self.looked(self)
 
     def watch(self) -> threading.Thread:
         """Go on looking in a thread of its own, until `stop`."""
 
         def run() -> None:
             while not self._stop.wait(LOOK):
-                self.look()
+                try:
+                    self.look()
+                except Exception as error:  # a full disk, a folder that goes meanwhile: what answers goes on
+                    warn(f"what is live can't be looked at ({first_line(error)})", about="look")
 
         thread = threading.Thread(target=run, name="live", daemon=True)
         thread.start()

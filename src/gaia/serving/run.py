@@ -6,10 +6,13 @@ import socket
 import sys
 import threading
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaia.deployments import servers
+from gaia.deployments.servers import Server
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError, warn
 from gaia.runtime import settings
@@ -31,8 +34,8 @@ def serve(host: str, port: int, follow: bool, root: Path = Path()) -> None:
     return_freed_memory()
     if follow:
         threading.Thread(target=_follow, args=(said["follow"], root), name="follow", daemon=True).start()
-    with closing(_listen(host, port)) as listening:
-        application = app.make(said, root, key, lambda live: _greet(live, host, listening.getsockname()[1]))
+    with closing(_listen(host, port)) as listening, _told(host, listening.getsockname()[1], root) as tell:
+        application = app.make(said, root, key, tell)
         config = uvicorn.Config(
             application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
         )  # fmt: skip
@@ -48,14 +51,23 @@ def _listen(host: str, port: int) -> socket.socket:
         raise GaiaError(f"{host}, port {port}: {why}", "`--port N` takes another, 0 any that is free") from None
 
 
-def _greet(live: Live, host: str, port: int) -> None:
-    """Say where, what answers and what doesn't."""
-    at = f"[{host}]" if ":" in host else host
-    print(f"http://{at}:{port} answers, until Ctrl-C", file=sys.stderr)
-    for served in live.served.values():
-        print(f"  {served.line} in {served.stage}: {served.version or served.note}", file=sys.stderr)
-    for problem in {**{line: each for (line, _), each in live.problems.items()}, **live.unanswered()}.values():
-        warn(str(problem))
+@contextmanager
+def _told(host: str, port: int, root: Path) -> Iterator[Callable[[Live], None]]:
+    """What says on stderr, and to `gaia status`, what answers and what doesn't."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    with servers.saying(port, root) as say:
+
+        def tell(live: Live) -> None:
+            names = [f"{each.line}@{each.version or 'workspace'} in {each.stage}" for each in live.served.values()]
+            wrong = list(dict.fromkeys([*live.problems.values(), *live.unanswered().values()]))
+            say(Server(url, names, wrong))
+            print(f"{url} answers with {', '.join(names) or 'nothing'}", file=sys.stderr, flush=True)
+            for note in dict.fromkeys(each.note for each in live.served.values() if each.note):
+                warn(f"{note}.", about=note)
+            for problem in wrong:
+                warn(str(problem))
+
+        yield tell
 
 
 def _follow(seconds: float, root: Path) -> None:
