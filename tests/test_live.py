@@ -1,5 +1,5 @@
-"""A deployment takes effect in a running server: no restart, no failed request, no answer of two versions; and a version
-that can't answer leaves the one before."""
+"""A deployment takes effect in a running server: no restart, no failed request, no answer of two versions; and a
+version that can't answer leaves the one before."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_stages_answer_side_by_side_and_an_end_is_an_end(project: Project) -> No
         said = client.get("/lines/spores").json()["stages"]
         assert said["prod"]["tag"] == "spores#prod#1" and said["staging"]["metrics"]["accuracy"] == 0.91
         assert [each["version"] for each in client.get("/lines/spores/history").json()] == ["v1.0.0", "v1.1.0"]
-        assert [each["version"] for each in client.get("/lines/spores/versions").json()][0] == "v1.2.0"
+        assert client.get("/lines/spores/versions").json()[0]["version"] == "v1.2.0"
         assert client.get("/lines/spores/versions/v1.0.0/v1.1.0").json()["config"]
         assert client.get("/lines/spores/versions/v1.0.0/v9.9.9").status_code == 422
         assert client.get("/lines/sporez").status_code == 404
