@@ -75,7 +75,8 @@ def _answer(tree: Parser, asked: argparse.Namespace) -> None:
 def _carry_out(asked: argparse.Namespace) -> None:
     """Run the verb at the project's root, since every path is relative to that. `asked.here` is where the user stands,
     seen from there: a path that the user gives is `asked.here / path`."""
-    root = _root()
+    outside = getattr(asked, "anywhere", lambda asked: False)(asked)
+    root = Path.cwd() if outside else _root()
     asked.here = Path.cwd().relative_to(root)
     os.chdir(root)
     try:

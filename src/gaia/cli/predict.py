@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gaia import paths
 from gaia.cli.verb import FILES, print_json, verb
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError, Problem, nearest, printable, warn
 
 if TYPE_CHECKING:
     from gaia.runtime.answers import Answers
+    from gaia.runtime.predictor import Predictor
 
 
 def add(verbs: Any) -> None:
@@ -23,14 +27,21 @@ def add(verbs: Any) -> None:
         help="what the last `dvc repro` built: a row for each line",
     )
     predict = verb(
-        verbs, "predict", lambda asked: _predict(asked.line, asked.inputs, asked.stage, asked.json, asked.here),
-        help="answer with a line's artifact: `gaia predict plants photo.jpg`",
-        description="Inputs: photos (plants, bags); a CSV or Parquet file, or one row as name=value ... (cultures).",
+        verbs, "predict", _predict,
+        help="answer with a line's artifact: `gaia predict plants photo.jpg folder/`",
+        description="Inputs: photos, folders of photos, patterns in quotes ('x/**/*.jpg') or - for standard input "
+        "(plants, bags); CSV or Parquet files, - for CSV, or one row as name=value ... (cultures). The artifact is that "
+        "of the workspace, of a stage, of a version, or the one in a folder, which no project needs to surround.",
     )  # fmt: skip
-    predict.add_argument("line")
+    predict.add_argument("line", metavar="line|folder")
     inputs = predict.add_argument("inputs", nargs="+", metavar="input")
     inputs.complete = FILES  # type: ignore[attr-defined]
-    predict.add_argument("--stage", help="ask what is live there on this host (prod, ...), not what was built last")
+    which = predict.add_mutually_exclusive_group()
+    which.add_argument("--stage", help="ask what is live there on this host (prod, ...), not what was built last")
+    which.add_argument("--version", metavar="VERSION", help="ask this version (v1.1.0), live or not")
+    out = predict.add_argument("--out", metavar="FILE", help="write a row for each input: .csv, .jsonl or .parquet")
+    out.complete = FILES  # type: ignore[attr-defined]
+    predict.set_defaults(anywhere=lambda asked: _is_artifact(Path(asked.line)))
 
 
 def _results(as_json: bool) -> None:
@@ -46,23 +57,94 @@ def _results(as_json: bool) -> None:
         console.print(table(found))
 
 
-def _predict(line: str, inputs: list[str], stage: str | None, as_json: bool, here: Path) -> None:
-    from gaia.runtime import answers
-    from gaia.runtime.load import load
+class _Asked(NamedTuple):
+    """The model that answers, its version (None: of the workspace, or a folder's), and from where on it doubts."""
 
-    model = load(_built(line)) if stage is None else load(*_live(line, stage))
-    if model.contract["input"]["kind"] == "photo":
+    model: Predictor
+    version: str | None
+    band: float
+
+
+def _predict(asked: argparse.Namespace) -> None:
+    from gaia.cli import out
+
+    problems: list[Problem] = []
+    printed: list[Any] = []
+    with _model(asked) as who:
+        line, labels = who.model.contract["line"], who.model.labels
+        writing = out.writing(asked.here / asked.out, labels) if asked.out else nullcontext()
+        with writing as write:
+            batches = _answers(who, asked.inputs, asked.here)
+            for found in _counted(batches) if asked.out and sys.stderr.isatty() else batches:
+                problems += found.problems.values()
+                if write:
+                    write(out.rows(found, line, who.version, labels))
+                elif asked.json:
+                    printed += [each | {"version": who.version} for each in found.answers]
+                    printed += [{"input": name, "error": str(each)} for name, each in found.problems.items()]
+                else:
+                    _print(found)
+    if asked.json and not asked.out:
+        print_json(printed)
+    if problems:
+        raise GaiaError.several(problems)
+
+
+def _answers(who: _Asked, inputs: list[str], here: Path) -> Iterator[Answers]:
+    """The answers in batches."""
+    from gaia.cli import given
+    from gaia.runtime import answers
+
+    if who.model.contract["input"]["kind"] == "photo":
         from gaia.inputs.pillow import return_freed_memory
 
         return_freed_memory()
-        found = answers.of_photo_files(model, ((name, here / name) for name in inputs))
-    elif len(inputs) == 1 and (here / inputs[0]).is_file():
-        found = answers.of_table_file(model, here / inputs[0])
+        yield from answers.batches_of_photos(who.model, given.photos(inputs, here), who.band)
+    elif any((here / name).is_file() or name == given.STDIN for name in inputs):
+        for name in inputs:
+            with given.table(name, here) as file:
+                yield from answers.batches_of_table_file(who.model, file, who.band)
     else:
-        found = answers.of_rows(model, {"row": _row(inputs)})
-    _print(found, as_json)
-    if found.problems:
-        raise GaiaError.several(found.problems.values())
+        yield answers.of_rows(who.model, {"row": given.row(inputs)}, who.band)
+
+
+def _counted(batches: Iterator[Answers]) -> Iterator[Answers]:
+    """The same, with a count of what is done on a terminal."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.answers) + len(batch.problems)
+        print(f"\r{done:,} answered", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+
+
+@contextmanager
+def _model(asked: argparse.Namespace) -> Iterator[_Asked]:
+    from gaia.runtime import settings
+    from gaia.runtime.load import load
+
+    if _is_artifact(asked.here / asked.line):
+        if asked.stage or asked.version:
+            raise GaiaError(f"{asked.line} is a folder", "--stage and --version go with a line")
+        folder = asked.here / asked.line
+        yield _Asked(load(folder, f"fetch it again, for example with `dvc artifacts get`, into {folder}"), None, 0)
+        return
+    band = settings.doubted(asked.line)
+    if asked.version:
+        from gaia.versions import model
+
+        with model.opened(f"{asked.line}@{asked.version}") as found:
+            yield _Asked(found, asked.version, band)
+    elif asked.stage:
+        folder, mend = _live(asked.line, asked.stage)
+        yield _Asked(load(folder, mend), folder.name.partition("_")[0], band)
+    else:
+        yield _Asked(load(_built(asked.line)), None, band)
+
+
+def _is_artifact(folder: Path) -> bool:
+    """Whether a word names the folder of an artifact, not a line."""
+    return (folder / "contract.json").is_file()
 
 
 def _built(line: str) -> Path:
@@ -92,29 +174,12 @@ def _live(line: str, stage: str) -> tuple[Path, str]:
 
 def _warn(sentences: list[str]) -> None:
     for sentence in sentences:
-        print(f"warning: {sentence}", file=sys.stderr)
+        warn(sentence)
 
 
-def _row(inputs: list[str]) -> dict[str, str]:
-    """The one row that name=value pairs make."""
-    pairs = [pair.partition("=")[::2] for pair in inputs]
-    if not all("=" in pair for pair in inputs):
-        raise GaiaError(
-            f"{next(name for name in inputs if '=' not in name)} is no file",
-            "a table line takes one CSV or Parquet file, or one row as name=value name=value ...",
-        )
-    for name, _ in pairs:
-        if [other for other, _ in pairs].count(name) > 1:
-            raise GaiaError(f"{name} is given twice", "give each feature one value")
-    return dict(pairs)
-
-
-def _print(found: Answers, as_json: bool) -> None:
-    if as_json:
-        refused = [{"input": name, "error": str(problem)} for name, problem in found.problems.items()]
-        print_json([*found.answers, *refused])
-        return
+def _print(found: Answers) -> None:
     width = max((len(answer["input"]) for answer in found.answers), default=0)
     for answer in found.answers:
         shares = "  ".join(f"{label} {share:.1%}" for label, share in answer["probabilities"].items())
-        print(f"{answer['input']:<{width}}  {answer['answer']}  ({shares})")
+        doubts = f"  uncertain: {'; '.join(answer['uncertain'])}" if answer["uncertain"] else ""
+        print(printable(f"{answer['input']:<{width}}  {answer['answer']}  ({shares}){doubts}"), flush=True)

@@ -1,16 +1,18 @@
-"""`gaia serve`."""
+"""`gaia serve` and `gaia replay`."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from gaia.cli.verb import verb
+from gaia.cli.verb import FILES, print_json, verb
 from gaia.errors import GaiaError
 
 
 def add(verbs: Any) -> None:
-    """Its parser."""
+    """Their parsers."""
     serve = verb(
         verbs, "serve", _serve, help="answer over HTTP and on a page with what is live on this host",
         description="Answers with what deployments/ says is live, and from its next deployment on with that. A line "
@@ -21,6 +23,16 @@ def add(verbs: Any) -> None:
     serve.add_argument("--port", type=int, default=8000, help="0: any that is free (8000)")
     serve.add_argument("--follow", action="store_true", help="`gaia sync` again and again: a host is one command")
 
+    replay = verb(
+        verbs, "replay", _replay, help="one set of inputs through two versions: which answers flip",
+        description="Inputs: photos and folders of photos, a table, or with --log what the answer log kept.",
+    )  # fmt: skip
+    replay.add_argument("old", metavar="line@version")
+    replay.add_argument("new", metavar="line@version")
+    inputs = replay.add_argument("inputs", nargs="*", metavar="input")
+    inputs.complete = FILES  # type: ignore[attr-defined]
+    replay.add_argument("--log", action="store_true", help="the inputs that conf/serving/ had the answer log keep")
+
 
 def _serve(asked: argparse.Namespace) -> None:
     try:
@@ -30,3 +42,37 @@ def _serve(asked: argparse.Namespace) -> None:
             f"{error.name} is not installed", "`pip install 'gaia-vision[serve]'` brings what serves"
         ) from None
     run.serve(asked.host, asked.port, asked.follow)
+
+
+def _replay(asked: argparse.Namespace) -> None:
+    from gaia.serving.replay import replay
+    from gaia.versions import model
+
+    if bool(asked.inputs) == asked.log:
+        raise GaiaError(
+            "inputs and --log are both given" if asked.log else "no input is given", "give inputs, or --log"
+        )
+    with model.opened(asked.old) as old, model.opened(asked.new) as new:
+        found = replay(old, new, _given(asked, old.contract["line"]))
+    if asked.json:
+        print_json(found)
+        return
+    for flip in found["flips"]:
+        old_share, new_share = (flip[f"{side}_probabilities"][flip[side]] for side in ("old", "new"))
+        print(f"{flip['input']}  {flip['old']} ({old_share:.1%}) -> {flip['new']} ({new_share:.1%})")
+    print(f"{len(found['flips'])} of {found['compared']} answers flip")
+
+
+def _given(asked: argparse.Namespace, line: str) -> Iterator[tuple[str, Any]]:
+    """The inputs by name: photos' bytes, or rows."""
+    if asked.log:
+        from gaia.runtime import settings
+        from gaia.serving import answerlog
+
+        folder = settings.read()["log"]["folder"]
+        if folder is None:
+            raise GaiaError("there is no answer log", "set log: {folder: answers, inputs: true} in conf/serving/")
+        return answerlog.inputs(Path(folder), line)
+    from gaia.cli import given
+
+    return ((name, read()) for name, read in given.photos(asked.inputs, asked.here))

@@ -16,7 +16,7 @@ from gaia.runtime import rows as tables
 from gaia.runtime.predictor import Predictor
 from gaia.runtime.rows import Rows
 
-BATCH = 64  # photos that a model is asked at once
+BATCH, ROWS = 64, 10_000  # photos, and rows of a file, that a model is asked at once
 
 
 class Answer(TypedDict):
@@ -40,19 +40,22 @@ def of_photos(model: Predictor, photos: Iterable[tuple[str, bytes]], band: float
 
     Raises GaiaError if the model takes no photos.
     """
-    return _joined(_photos(model, ((name, partial(bytes, content)) for name, content in photos), band))
+    return _joined(batches_of_photos(model, ((name, partial(bytes, content)) for name, content in photos), band))
 
 
 def of_photo_files(model: Predictor, files: Iterable[tuple[str, Path]], band: float = 0) -> Answers:
     """Photos on disk as (name, file), one at a time in memory. Raises GaiaError if the model takes no photos."""
-    return _joined(batches_of_photo_files(model, files, band))
+    return _joined(batches_of_photos(model, ((name, file.read_bytes) for name, file in files), band))
 
 
-def batches_of_photo_files(
-    model: Predictor, files: Iterable[tuple[str, Path]], band: float = 0
-) -> Iterator[Answers]:  # fmt: skip
-    """The same, as soon as there are BATCH of them: for more photos than anybody wants to wait for."""
-    return _photos(model, ((name, file.read_bytes) for name, file in files), band)
+def batches_of_photos(
+    model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], band: float = 0
+) -> Iterator[Answers]:
+    """Photos as (name, what reads it), answered as soon as there are BATCH of them: one at a time in memory, however
+    many there are. Raises GaiaError if the model takes no photos."""
+    model.photo  # noqa: B018 (raises for a model that takes none)
+    left = iter(photos)
+    return (_batch(model, batch, band) for batch in iter(lambda: list(islice(left, BATCH)), []))
 
 
 def of_rows(model: Predictor, rows: Mapping[str, Mapping[str, Any]], band: float = 0) -> Answers:
@@ -65,7 +68,13 @@ def of_table_file(model: Predictor, file: Path, band: float = 0) -> Answers:
 
     Raises GaiaError if the model takes no rows, and for a file that can't be read without a guess.
     """
-    return _rows(model, tables.of_file(model.contract["line"], model.table, file), band)
+    return _joined(batches_of_table_file(model, file, band))
+
+
+def batches_of_table_file(model: Predictor, file: Path, band: float = 0) -> Iterator[Answers]:
+    """The same, ROWS at a time in memory, however many there are."""
+    for read in tables.parts_of_file(model.contract["line"], model.table, file, ROWS):
+        yield _rows(model, read, band)
 
 
 def of_inputs(model: Predictor, inputs: Any, names: list[str], band: float = 0) -> list[Answer]:
@@ -83,12 +92,6 @@ def of_inputs(model: Predictor, inputs: Any, names: list[str], band: float = 0) 
             strict=True,
         )
     ]  # fmt: skip
-
-
-def _photos(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], band: float) -> Iterator[Answers]:
-    model.photo  # noqa: B018 (raises for a model that takes none)
-    left = iter(photos)
-    return (_batch(model, batch, band) for batch in iter(lambda: list(islice(left, BATCH)), []))
 
 
 def _batch(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], band: float) -> Answers:

@@ -92,6 +92,11 @@ def band(settings: Settings, line: str) -> float:
     return settings["uncertain"]["lines"].get(line, settings["uncertain"]["band"])
 
 
+def doubted(line: str, root: Path = Path()) -> float:
+    """The same as the project says it; 0 in one that has no conf/serving/: nothing is doubted where nobody asked."""
+    return band(read(root), line) if (root / paths.CONF / "serving").is_dir() else 0
+
+
 def _problems(said: dict[str, Any]) -> list[Problem]:
     known = {".".join(keys) for keys in _keys(Settings)}
     found = [
