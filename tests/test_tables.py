@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -425,7 +424,6 @@ def test_the_one_table_in_the_folder_is_taken_and_none_or_two_are_refused(tmp_pa
     (folder / "b.parquet").unlink()
     (folder / "._a.csv").touch()
     (folder / "notes.txt").touch()
-    os.mkfifo(folder / "pipe.csv")
     assert len(prepared(folder).table) == 40
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pandas as pd
 
 from gaia.config.schema import Data, Photos
 from gaia.console import console
 from gaia.data.splits import SPLITS
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError, nearest, printable
 
 _REASONS = 10  # shown on screen, the most frequent ones
 
 
-def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) -> list[str]:
-    """The labels in order, after the checks that would make training pointless.
+def check(
+    line: str, index: pd.DataFrame, config: Data, positive: str | None, left_out: Mapping[Path, str] | None = None
+) -> list[str]:
+    """The labels in order, after the checks that would make training pointless. `left_out`: what the index doesn't
+    hold, with the reason; it is said on screen.
 
     Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
     none in a split, a configured or positive class that isn't there.
     """
     usable = index[index["verdict"] == "ok"]
     bad = index[index["verdict"] == "quarantined"]
-    _summarise(line, index)
+    _summarise(line, index, left_out or {})
     where = f"data/prepared/{line}/index.csv"
     asked = len(usable) + len(bad)
     share = len(bad) / max(1, asked)
@@ -73,12 +79,15 @@ def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     )
 
 
-def _summarise(line: str, index: pd.DataFrame) -> None:
+def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> None:
     usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
     _say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
     if len(out):
         _say(f"  left out {len(out)} that are none of data.classes: {_counts(out)}", style="yellow")
+    for reason in dict.fromkeys(left_out.values()):
+        there = sorted(path.as_posix() for path, why in left_out.items() if why == reason)
+        _say(f"  left out {len(there)} that are {reason}: {printable(', '.join(there[:3]))}")
     grouped = usable[usable["group"].duplicated(keep=False)]
     if len(grouped):
         same = grouped["sha256"].duplicated(keep=False).sum()

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gaia.config.schema import Table
+from gaia.data import hashed
 from gaia.data import index as indexes
 from gaia.data.check import check
 from gaia.data.dataset import write_description
@@ -20,6 +21,15 @@ from gaia.inputs import tables
 from gaia.inputs.tables import Rows
 
 SUFFIXES = (".csv", ".parquet")
+_OTHERS = {  # what a table may be instead, by the end of its name
+    ".xlsx": "save the sheet as CSV UTF-8 beside it",
+    ".xls": "save the sheet as CSV UTF-8 beside it",
+    ".ods": "save the sheet as CSV beside it",
+    ".tsv": 'name it .csv, and set data.separator to "\\t"',
+    ".csv.gz": "unpack it with gunzip",
+    ".csv.zip": "unpack it",
+    ".parquet": "a folder of parts is no file; write it as one",
+}
 
 
 def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None, out: Path) -> None:
@@ -71,17 +81,27 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
 
 
 def _file(line: str, raw: Path) -> Path:
+    """The one table. Raises GaiaError with what lies there instead."""
+    found = hashed.look(raw)
+    if found.problems:
+        raise GaiaError.several(found.problems)
     if raw.is_file():
         return raw
-    inside = raw.glob("*") if raw.is_dir() else ()
-    found = sorted(p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith("."))
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} ({', '.join(p.name for p in found)})" if found else "none"
-    raise GaiaError(
-        f"{line}: {raw} should hold one .csv or .parquet file, found {what}",
-        f"name the one that is meant in lines.{line}.raw",
-    )
+    files = [raw / file for file in found.files if len(file.parts) == 1 and file.suffix.lower() in SUFFIXES]
+    if len(files) == 1:
+        return files[0]
+    asked = f"{line}: {raw} should hold one .csv or .parquet file, found"
+    if files:
+        names = ", ".join(file.name for file in files)
+        raise GaiaError(f"{asked} {len(files)} ({names})", f"name the one that is meant in lines.{line}.raw")
+    for file, reason in found.left_out.items():
+        if file.suffix.lower() in SUFFIXES:
+            raise GaiaError(f"{asked} none", f"{indexes.printable(str(file))} is {reason}")
+    for suffix, mend in _OTHERS.items():
+        for name in sorted({file.parts[0] for file in found.files}):
+            if name.lower().endswith(suffix):
+                raise GaiaError(f"{asked} {indexes.printable(name)}", mend)
+    raise GaiaError(f"{asked} none", f"name the one that is meant in lines.{line}.raw")
 
 
 def _numbers(rows: Rows, column: str) -> NDArray[np.float64]:
