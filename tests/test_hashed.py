@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -234,3 +235,19 @@ def test_compose_names_them_before_dvc_hashes_the_folder(tmp_path: Path) -> None
     assert not project.path("data/config/plants.yaml").exists()
     recipe = (ROOT / "Makefile").read_text().partition("\nrepro:")[2].splitlines()[1:3]
     assert recipe == ["\t@python -m gaia.data.hashed", "\tdvc repro"]
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_index_and_itself_in_memory(own: Project) -> None:
+    """B6: only predictions.csv was written so."""
+    for number, label in enumerate(("=cmd|x!A1", "'@b", "-1")):
+        (RAW / label).mkdir()
+        for i in range(20):
+            (RAW / label / f"{i:02}.png").write_bytes(encoded(picture(1000 * (number + 1) + i)))
+    found = prepared(own.root / "out")
+    assert found.labels == ["'@b", "-1", "=cmd|x!A1", "a", "b"]
+    assert found.table["label"].tolist() == sorted(20 * found.labels)
+    assert found.truth.tolist() == [found.labels.index(label) for label in found.table["label"]]
+    with (own.root / "out/index.csv").open(encoding="utf-8", newline="") as opened:
+        read = [cell for row in csv.reader(opened) for cell in row]
+    assert {"'=cmd|x!A1/00.png", "'=cmd|x!A1", "''@b", "-1", "a/00.png"} <= set(read)
+    assert {cell for cell in read if cell.startswith(tuple("=+-@"))} == {"-1"}
