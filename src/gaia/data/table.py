@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gaia.config.schema import Table
 from gaia.data import hashed
 from gaia.data import index as indexes
-from gaia.data.check import check
+from gaia.data.check import check, folded, say
 from gaia.data.dataset import write_description
 from gaia.errors import GaiaError
 from gaia.inputs import tables
@@ -48,13 +48,19 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     numbers = {name: _numbers(rows, column) for name, column in config.numbers.items()}
     named = config.classes or []
     for column in (*config.categories.values(), config.label):
-        _note(rows, column, "{column} is empty", [not cell for cell in rows.columns[column]])
+        hint = "" if column == config.label else ": write a word that says so, such as unknown"
+        _note(rows, column, f"{{column}} is empty{hint}", np.flatnonzero([not cell for cell in rows.columns[column]]))
     unsaid = [cell.lower() in tables.EMPTY and cell not in named for cell in rows.columns[config.label]]
-    _note(rows, config.label, "{column} is unknown, or a class to be named in data.classes: '{cell}'", unsaid)
+    _note(
+        rows,
+        config.label,
+        "{column} is unknown, or a class to be named in data.classes: '{cell}'",
+        np.flatnonzero(unsaid),
+    )
     said = zip(rows.columns[config.label], unsaid, strict=True)
     labels = ["" if unknown else indexes.printable(cell) for cell, unknown in said]
     left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
-    _note(rows, config.label, "{column} is none of data.classes: '{cell}'", left_out)
+    _note(rows, config.label, "{column} is none of data.classes: '{cell}'", np.flatnonzero(left_out))
     contents = _contents(rows, config, numbers)
     columns = {"source": rows.sources, "label": labels, "split": "", "group": "", "reason": rows.reasons}
     index = pd.DataFrame(columns, dtype=object)
@@ -73,6 +79,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     for i, (name, column) in enumerate(config.categories.items()):
         cells = np.array(rows.columns[column], dtype=object)
         known, codes[usable, i] = np.unique(cells[usable], return_inverse=True)
+        _say_alike(column, known.tolist())
         features.append({"name": name, "column": column, "type": "category", "categories": known.tolist()})
     features += [{"name": name, "column": column, "type": "number"} for name, column in config.numbers.items()]
     np.save(out / "categories.npy", codes)
@@ -108,17 +115,32 @@ def _numbers(rows: Rows, column: str) -> NDArray[np.float64]:
     """The column as float64 (NaN where empty); what isn't a number gets a reason."""
     cells = rows.columns[column]
     values, wrong = tables.numbers(cells, rows.decimal)
-    other = [w and tables.looks_like_other_decimal(cell, rows.decimal) for cell, w in zip(cells, wrong, strict=True)]
-    _note(rows, column, "{column} is not a number: '{cell}', data.decimal?", other)
-    _note(rows, column, "{column} is not a number: '{cell}'", wrong)
+    if rows.decimal == "." and tables.may_group(cells):
+        example = next(cell for cell in cells if "." in cell)
+        plain = example.replace(".", "")
+        say(
+            f"  {column}: {example} is read as less than a thousand; if its point groups thousands, write {plain}",
+            "yellow",
+        )
+    for i in np.flatnonzero(wrong).tolist():
+        hint = tables.hint(cells[i], rows.decimal)
+        _note(rows, column, f"{{column}} is not a number: '{{cell}}'{f', {hint}' if hint else ''}", [i])
     return values
 
 
-def _note(rows: Rows, column: str, reason: str, where: Iterable[bool | np.bool_]) -> None:
-    """Give a reason to the rows that have none yet."""
-    for i, found in enumerate(where):
-        if found and not rows.reasons[i]:
+def _note(rows: Rows, column: str, reason: str, where: Iterable[int]) -> None:
+    """Give a reason to those rows that have none yet."""
+    for i in where:
+        if not rows.reasons[i]:
             rows.reasons[i] = indexes.printable(reason.format(column=column, cell=rows.columns[column][i][:40]))
+
+
+def _say_alike(column: str, categories: list[str]) -> None:
+    first: dict[str, str] = {}
+    for category in categories:
+        if (twin := first.setdefault(folded(category), category)) != category:
+            pair = f"'{indexes.printable(twin)}' and '{indexes.printable(category)}'"
+            say(f"  {column}: {pair} are two categories; write them alike if they are one", style="yellow")
 
 
 def _contents(rows: Rows, config: Table, numbers: dict[str, NDArray[np.float64]]) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia.errors import GaiaError, first_line, nearest
+from gaia.inputs import LFS
 
 EMPTY = {"", "na", "n/a", "#n/a", "nan", "null", "none"}
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SAYS = re.compile(r"sep=([^\r\n])\r?\n?", re.IGNORECASE)
+_LFS = ("a Git LFS pointer", "`git lfs pull` brings the table")
+_EXCEL = "save the sheet as CSV UTF-8"
+_NO_CSV = (  # how a file begins that is named like a table, and isn't
+    (b"PK\x03\x04", "an Excel file or another ZIP archive", _EXCEL),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file", _EXCEL),
+    (b"PAR1", "Parquet", "name it .parquet"),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it with gunzip"),
+    (LFS, *_LFS),
+)
+_GROUPS = r"[+-]?[1-9]\d{{0,2}}({}\d{{3}})+"
 _SWAP = str.maketrans(",.", ".,")
 
 
@@ -60,10 +74,45 @@ def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float6
     return values, wrong
 
 
-def looks_like_other_decimal(text: str, decimal: str) -> bool:
-    """Whether the text would be a number if the other decimal mark were meant."""
-    other = "," if decimal == "." else "."
-    return bool(re.fullmatch(rf"\s*[+-]?\d*{re.escape(other)}\d+\s*", text))
+def hint(text: str, decimal: str) -> str:
+    """What a text may be that is no number, or nothing. 1.998 may be both little and, with thousands grouped, much:
+    which is not guessed."""
+    text, other = text.strip(), _other(decimal)
+    if text.lower() in ("true", "false"):
+        return "a category?"
+    for mark, point in (",.", ".,"):
+        if re.fullmatch(rf"{_GROUPS.format(re.escape(mark))}({re.escape(point)}\d+)?", text, re.ASCII):
+            written = f"thousands, to be written {text.replace(mark, '').replace(point, decimal)}?"
+            return f"data.decimal? or {written}" if _is_marked(text, other) else written
+    return "data.decimal?" if _is_marked(text, other) else ""
+
+
+def may_group(texts: Iterable[str]) -> bool:
+    """Whether the points in a column that was read with decimal points may group thousands: each stands before three
+    digits, and without one no number reaches a thousand."""
+    cells = {text.strip() for text in texts} - {""}
+    pointed = {cell for cell in cells if "." in cell}
+    whole = [cell for cell in cells - pointed if cell.isdecimal()]
+    return bool(
+        pointed and whole and all(re.fullmatch(_GROUPS.format(r"\."), cell, re.ASCII) for cell in pointed)
+    ) and all(len(cell) <= 3 for cell in whole)
+
+
+def as_written(text: str, decimal: str) -> str:
+    """A number that is given alone, with either decimal mark, as a cell of the table has it. What may group thousands
+    stays as it is, and so is no number there."""
+    text, other = text.strip(), _other(decimal)
+    if _is_marked(text, other) and not re.fullmatch(_GROUPS.format(re.escape(other)), text, re.ASCII):
+        return text.replace(other, decimal)
+    return text
+
+
+def _other(decimal: str) -> str:
+    return "," if decimal == "." else "."
+
+
+def _is_marked(text: str, mark: str) -> bool:
+    return bool(re.fullmatch(rf"[+-]?\d*{re.escape(mark)}\d+([eE][+-]?\d+)?", text, re.ASCII))
 
 
 def _read_parquet(line: str, file: Path, wanted: Mapping[str, str]) -> Rows:
@@ -78,6 +127,9 @@ def _read_parquet(line: str, file: Path, wanted: Mapping[str, str]) -> Rows:
         # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
         columns = {name: [_text(cell) for cell in typed[header].to_pylist()] for name, header in headers.items()}
     except (OSError, ValueError, NotImplementedError) as error:
+        with suppress(OSError), file.open("rb") as opened:
+            if opened.read(len(LFS)) == LFS:
+                raise GaiaError(f"{line}: {file} is {_LFS[0]}, not Parquet", _LFS[1]) from None
         raise GaiaError(f"{line}: {file} can't be read as Parquet: {first_line(error)}.") from None
     return Rows(columns, [f"{file.name}:{i + 1}" for i in range(len(typed))], [""] * len(typed), ".")
 
@@ -92,14 +144,20 @@ def _read_csv(line: str, file: Path, wanted: Mapping[str, str], separator: str, 
     begin = 1
     try:
         content = file.read_bytes()
+        for first, is_instead, mend in _NO_CSV:
+            if content.startswith(first):
+                raise GaiaError(f"{line}: {file} is {is_instead}, not CSV", mend)
         text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+        if said := _SAYS.match(text):  # Excel's own first line
+            separator, begin = said[1], 2
         # strict: a quote that never closes would make one row of all that follow
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-        body = []
+        stream = io.StringIO(text[said.end() :] if said else text, newline="")
+        reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
+        body, before = [], begin
         for cells in reader:
             if len(cells) > 1 or (cells and cells[0].strip()):
                 body.append((begin, cells))
-            begin = reader.line_num + 1
+            begin = reader.line_num + before
     except OSError as error:
         raise GaiaError(f"{line}: {file} can't be opened: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -117,6 +175,12 @@ def _read_csv(line: str, file: Path, wanted: Mapping[str, str], separator: str, 
     if not body:
         raise GaiaError(f"{line}: {file} is empty", "give it a header and rows")
     header = [name.strip() for name in body.pop(0)[1]]
+    if len(header) == 1 and (other := _separates(header[0], wanted)):
+        meant = json.dumps(other)
+        raise GaiaError(
+            f"{line}: {file} is separated by {meant}, not by {json.dumps(separator)}",
+            f"set data.separator to {meant}, or write the table as training read it",
+        )
     columns = {
         name: [cells[at].strip() if at < len(cells) else "" for _, cells in body]
         for name, at in _positions(line, file, wanted, header).items()
@@ -124,6 +188,12 @@ def _read_csv(line: str, file: Path, wanted: Mapping[str, str], separator: str, 
     width = len(header)
     reasons = ["" if len(cells) == width else f"has {len(cells)} cells: the header {width}" for _, cells in body]
     return Rows(columns, [f"{file.name}:{number}" for number, _ in body], reasons, decimal)
+
+
+def _separates(header: str, wanted: Mapping[str, str]) -> str | None:
+    """Which mark would part a header into columns that are wanted."""
+    parts = {mark: {part.strip(' "') for part in header.split(mark)} for mark in ";\t,|"}
+    return next((mark for mark, found in parts.items() if len(found) > 1 and found & set(wanted)), None)
 
 
 def _positions(line: str, file: Path, wanted: Mapping[str, str], header: list[str]) -> dict[str, int]:

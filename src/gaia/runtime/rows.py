@@ -27,11 +27,12 @@ class Rows(NamedTuple):
 def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Rows:
     """Rows as mappings from a feature's name, or its column in the training table, to a value.
 
-    Text is read as in training, with its decimal mark; an empty number counts as not measured; keys that are no
-    features are left out. A missing feature, text in a number, or a category that training never saw is a problem: an
-    answer would be a guess.
+    A number may have either decimal mark, unless it could be one that groups thousands, too (1.998 where training had
+    1,5); an empty number counts as not measured; keys that are no features are left out. A missing feature, text in a
+    number, or a category that training never saw is a problem: an answer would be a guess.
     """
     known, decimal = _words(asked), asked["decimal"]
+    numbers = {feature["name"] for feature in asked["features"] if feature["type"] == "number"}
     columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
     problems: dict[int, Problem] = {}
     for at, row in enumerate(rows):
@@ -45,7 +46,8 @@ def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Seq
             says = ", ".join(feature["name"] for feature in asked["features"][:5])
             problems[at] = Problem(f"{names[at]} is {shown(row)}", f"a row maps each feature ({says}) to a value")
         for name, column in columns.items():
-            column.append(cells.get(name, ""))
+            cell = cells.get(name, "")
+            column.append(tables.as_written(cell, decimal) if name in numbers else cell)
     return _rows(asked, columns, names, decimal, problems)
 
 
@@ -75,7 +77,7 @@ def _rows(
         if feature["type"] == "number":
             frame[name], wrong = tables.numbers(texts, decimal)
             for at in np.flatnonzero(wrong).tolist():
-                mark = f" (the decimal mark is '{decimal}')" * tables.looks_like_other_decimal(texts[at], decimal)
+                mark = f" (the decimal mark is '{decimal}')" * bool(tables.hint(texts[at], decimal))
                 problems.setdefault(at, Problem(f"{names[at]}: {name} is '{texts[at]}', which is no number{mark}."))
         else:
             frame[name], seen = np.array(texts, dtype=object), feature.get("categories", [])
@@ -108,6 +110,6 @@ def _misspelt(feature: Feature, unknown: list[str]) -> str:
 
 def _text(value: Any, decimal: str) -> str:
     """A value as it would stand in a cell of the training table."""
-    if isinstance(value, float):
-        return repr(float(value)).replace(".", decimal)
+    if isinstance(value, float | np.floating):
+        return (repr(float(value)) if isinstance(value, float) else str(value)).replace(".", decimal)
     return "" if value is None else str(value).strip()
