@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gaia.data import cells
 from gaia.data.dataset import Dataset
 from gaia.evaluation import curves, metrics, mistakes, reports
 from gaia.evaluation.importance import importance, sample
@@ -433,12 +434,12 @@ def written(out: Path, labels: list[str]) -> reports.Measured:
 def test_no_cell_of_a_report_is_run_by_a_spreadsheet(tmp_path: Path) -> None:
     """Names of files, classes and columns come from whoever made the data. Before: cells began with = and @."""
     written(tmp_path, ["=cmd|' /C calc'!A0", "-1"])
-    cells = {}
+    tables = {}
     for file in tmp_path.glob("*.csv"):
         with file.open(encoding="utf-8", newline="") as opened:
-            cells[file.stem] = [cell for row in csv.reader(opened) for cell in row]
-    assert {"predictions", "confusion", "importance"} <= set(cells)
-    for name, found in cells.items():
+            tables[file.stem] = [cell for row in csv.reader(opened) for cell in row]
+    assert {"predictions", "confusion", "importance"} <= set(tables)
+    for name, found in tables.items():
         run = [
             cell for cell in found if cell[:1] in tuple("=+-@\t\r") and not re.fullmatch(r"[+-]?[\d.]+(e\d+)?", cell)
         ]
@@ -459,10 +460,10 @@ def test_answers_are_compared_by_their_hashes_and_words_as_before(tmp_path: Path
 
 @given(st.text(st.sampled_from("=+-@\t\r'a1."), max_size=6))
 def test_different_names_stay_different_when_they_are_made_inert(text: str) -> None:
-    made = reports.inert(text)
+    made = cells.inert(text)
     assert made in (text, f"'{text}")
     assert made[:1] not in tuple("=@\t\r")
-    assert reports.inert(made) == made
+    assert cells.plain(made) == text
 
 
 def test_curves_and_mistakes_are_computed_once_for_each_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,7 @@ IN_PARAMS = [
     ("plants.raw", 2020, "is 2020; it should be text, in quotes."),
     ("plants.trainer.device", "gpu", "is 'gpu'; it should be 'auto', 'cpu', 'cuda' or 'mps' (did you mean 'cpu'?)."),
     ("plants.evaluation.threshold", 1.5, "is 1.5; it should be less than 1."),
+    ("plants.evaluation.threshold", "0,5", "is '0,5'; it should be a number, with a point."),
     ("plants.optimizer.lr", -1, "is -1; it should be greater than 0."),
     ("plants.optimizer.lr", float("nan"), "is nan; it should be a finite number."),
     ("plants.trainer.max_epochs", 10**30, "is 1000...; it should be at most 1000000."),
@@ -277,7 +278,11 @@ TEXTS = [
     (PARAMS, "", ": lines is missing; give it an entry for each line."),
     (PARAMS, "- a\n", " holds a list; it should hold keys with values."),
     (PARAMS, "lines: [a]\n", ': lines is ["a"]; it should hold an entry for each line.'),
-    (PARAMS, "lines: {}\ndemoo: 1\n", ": demoo is an unknown key; known are lines, demo (did you mean 'demo'?)."),
+    (
+        PARAMS,
+        "lines: {}\ndemoo: 1\n",
+        ": demoo is an unknown key; known are lines, demo, serving (did you mean 'demo'?).",
+    ),
     (PARAMS, "lines:\n\ta: 1\n", ", line 2, column 1: not valid YAML, a tab stands here; indent with spaces."),
     (PARAMS, "lines:\n    a: 1\n  b: 2\n", ", line 3, column 3: not valid YAML, this fits neither the indentation ..."),
     (PARAMS, "lines:\n  a: {}\n  a: {}\n", ", line 3, column 3: the key 'a' stands here twice; keep one."),
@@ -454,6 +459,13 @@ def test_raw_data_are_there_or_drawn_as_a_demo_or_brought_by_dvc() -> None:
     param("cultures.raw", "tables/mai.csv")
     expected = "is 'tables/mai.csv'; data/raw/tables holds may.csv (did you mean 'may.csv'?)."
     assert complaint() == f"params.yaml: lines.cultures.raw {expected}"
+
+
+def test_a_decimal_comma_between_braces_is_named() -> None:
+    """Before: "the key 5 inside lines.plants.evaluation is not text; put it in quotes"."""
+    replace(PARAMS, "positive: dandelion, threshold: 0.5", "positive: dandelion, threshold: 0,5")
+    said = "params.yaml: a comma stands in the number 0,5 inside lines.plants.evaluation; write it with a point."
+    assert complaint() == said
 
 
 def test_the_positive_class_is_one_of_the_folders_where_these_are_the_classes() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,17 +76,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     }.items():  # fmt: skip
         (raw / "a" / name).parent.mkdir(parents=True, exist_ok=True)
         (raw / "a" / name).write_bytes(content)
-    Path(os.fsdecode(os.fsencode(raw / "a") + b"/bytes\xff.png")).write_bytes(encoded(picture(57)))
-    (raw / "a" / "dangling.png").symlink_to("nowhere.png")
-    (raw / "a" / "round1.png").symlink_to("round2.png")
-    (raw / "a" / "round2.png").symlink_to("round1.png")
-    (raw / "a" / "loop").symlink_to("..")
-    (raw / "b" / "loop").symlink_to("../a")
-    (raw / "a" / "endless.png").symlink_to("/dev/zero")
     (raw / "a" / "linked.png").symlink_to("000.png")
-    os.mkfifo(raw / "a" / "pipe.jpg")
-    with socket.socket(socket.AF_UNIX) as unix:
-        unix.bind(os.path.relpath(raw / "a" / "socket.jpg"))
     with open(raw / "a" / "film.jpg", "wb") as film:
         film.truncate(10**10)  # sparse: nothing on disk
     (raw / "readme.txt").write_text("stray")
@@ -104,12 +93,6 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
         ("a/bomb.png", "too large: 100000 x 100000 px"),
         ("a/film.jpg", "too large: 10000 MB"),
         ("a/[/red][bold]:bug:.png", "not an image"),
-        ("a/dangling.png", "dangling link"),
-        ("a/round1.png", "can't be opened: Too many levels of symbolic links"),
-        ("a/loop", "link to a folder that holds it"),
-        ("a/pipe.jpg", "not a regular file"),
-        ("a/socket.jpg", "not a regular file"),
-        ("a/endless.png", "not a regular file"),
         ("readme.txt", "stray file: stands in no class folder"),
     ],
 )
@@ -127,7 +110,6 @@ def test_what_is_no_photo_is_quarantined_with_the_reason(
         ("a/wrong.jpg", "is PNG, named .jpg"),
         ("a/comma, quote\" and ümläut 🌼.png", ""),
         ("a/new\\nline\\r.png", ""),
-        ("a/bytes\\udcff.png", ""),
         ("a/palette.png", "P converted to RGB"),
         ("a/deep/er/down.png", ""),
         ("a/linked.png", "same as a/000.png"),
@@ -143,39 +125,17 @@ def test_hidden_files_and_folders_are_left_out(zoo: dict[str, dict[str, str]]) -
     assert not [source for source in zoo if "hidden" in source or "checkpoints" in source]
 
 
-def test_a_folder_linked_from_two_classes_is_read_for_both_and_says_so(zoo: dict[str, dict[str, str]]) -> None:
-    assert zoo["b/loop/000.png"]["reason"] == "same as a/000.png, which is labelled a"
-    assert zoo["b/loop/000.png"]["split"] == zoo["a/000.png"]["split"]
-    assert zoo["b/loop/loop"]["reason"] == "link to a folder that holds it"
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_and_a_folder_without_permission_are_quarantined(tmp_path: Path) -> None:
+def test_a_file_that_the_system_refuses_is_quarantined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = folder(tmp_path / "raw")
-    (raw / "a" / "000.png").chmod(0)
-    (raw / "a" / "closed").mkdir(mode=0)
-    index_ = by_source(prepared(raw, tmp_path / "out"))
-    (raw / "a" / "closed").chmod(0o700)
-    assert index_["a/000.png"]["reason"] == "can't be opened: Permission denied"
-    assert index_["a/closed"]["reason"] == "can't be opened: Permission denied"
+    read_bytes = Path.read_bytes
 
-
-def test_a_file_or_folder_that_the_system_refuses_is_quarantined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = folder(tmp_path / "raw")
-    (raw / "a" / "closed").mkdir()
-    read_bytes, iterdir = Path.read_bytes, Path.iterdir
-
-    def refuse(path: Path, otherwise: object) -> object:
-        if path.name in ("000.png", "closed"):
+    def refuse(path: Path) -> bytes:
+        if path.name == "000.png":
             raise PermissionError(13, "Permission denied")
-        return otherwise(path)
+        return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, read_bytes))
-    monkeypatch.setattr(Path, "iterdir", lambda path: refuse(path, iterdir))
-    index_ = by_source(prepared(raw, tmp_path / "out"))
-    assert index_["a/000.png"]["reason"] == index_["a/closed"]["reason"] == "can't be opened: Permission denied"
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert by_source(prepared(raw, tmp_path / "out"))["a/000.png"]["reason"] == "can't be opened: Permission denied"
 
 
 def test_what_is_quarantined_is_summed_up_on_screen(tmp_path: Path) -> None:
@@ -242,12 +202,13 @@ def test_a_folder_in_which_nothing_is_a_photo_is_no_class(tmp_path: Path) -> Non
     (raw / "empty" / "deeper").mkdir(parents=True)
     (raw / "notes").mkdir()
     (raw / "notes" / "readme.txt").write_text("no image")
-    data = prepared(raw, tmp_path / "out", max_quarantined=0.05)
+    with console.capture() as said:
+        data = prepared(raw, tmp_path / "out", max_quarantined=0.05)
     assert data.labels == ["a", "b"]
     rows = by_source(data)
-    assert rows["notes/readme.txt"]["verdict"] == rows["empty"]["verdict"] == "quarantined"
+    assert rows["notes/readme.txt"]["verdict"] == "quarantined"
     assert rows["notes/readme.txt"]["reason"] == "stray folder: not an image, nor is anything beside it"
-    assert rows["empty"]["reason"] == "stray folder: empty"
+    assert "left out 1 that are empty: empty\n" in said.get()  # DVC hashes files: a clone lacks the folder
 
 
 def test_photos_of_other_classes_are_left_out_and_count_as_no_damage(tmp_path: Path) -> None:
@@ -401,7 +362,7 @@ def test_four_times_the_photos_take_no_more_memory(tmp_path: Path) -> None:
     folder(tmp_path / "few", each=30)
     (tmp_path / "many").mkdir()
     for copy in range(4):
-        (tmp_path / "many" / f"class{copy}").symlink_to(tmp_path / "few")
+        shutil.copytree(tmp_path / "few", tmp_path / "many" / f"class{copy}")
     out = subprocess.run(
         [sys.executable, "-c", MEASURE, tmp_path, "many"], capture_output=True, text=True, check=True
     ).stdout  # fmt: skip

@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -134,15 +133,15 @@ def test_any_text_survives_as_category_and_label(
         ("x,inf,400,yes", "days is not a number: 'inf'"),
         ("x,1e999,400,yes", "days is not a number: '1e999'"),
         ('x,4,"400,5",yes', "co2 is not a number: '400,5', data.decimal?"),
-        ('x,4,"1,400",yes', "co2 is not a number: '1,400', data.decimal?"),
-        ('x,4,"1,400.5",yes', "co2 is not a number: '1,400.5'"),
+        ('x,4,"1,400",yes', "co2 is not a number: '1,400', data.decimal? or thousands, to be written 1400?"),
+        ('x,4,"1,400.5",yes', "co2 is not a number: '1,400.5', thousands, to be written 1400.5?"),
         ("x,4,1 400,yes", "co2 is not a number: '1 400'"),
         ("x,4,1_400,yes", "co2 is not a number: '1_400'"),
         ("x,4,0x10,yes", "co2 is not a number: '0x10'"),
         ("x,4,٤,yes", "co2 is not a number: '٤'"),
-        ("x,True,400,yes", "days is not a number: 'True'"),
+        ("x,True,400,yes", "days is not a number: 'True', a category?"),
         ('x,"4\n5",400,yes', "days is not a number: '4\\n5'"),
-        (",4,400,yes", "kind is empty"),
+        (",4,400,yes", "kind is empty: write a word that says so, such as unknown"),
         ("x,4,400,", "label is empty"),
         ("x,4,400", "has 3 cells: the header 4"),
         ("x,4,400,yes,", "has 5 cells: the header 4"),
@@ -266,8 +265,9 @@ def test_prediction_reads_a_table_as_training_did(tmp_path: Path, suffix: str) -
     first = {"kind": "pêche", "days": "0", "co2": "400,0"}
     pd.testing.assert_frame_equal(predictor.read_rows([first]), frame.head(1))
     pd.testing.assert_frame_equal(predictor.read_rows([first | {"days": 0, "co2": 400.0}]), frame.head(1))
-    with pytest.raises(GaiaError, match=r"row 1: co2 is '400.5', which is no number \(the decimal mark is ','\)"):
-        predictor.read_rows([first | {"co2": "400.5"}])
+    pd.testing.assert_frame_equal(predictor.read_rows([first | {"co2": "400.0"}]), frame.head(1))
+    with pytest.raises(GaiaError, match=r"row 1: co2 is '1.400', which is no number \(the decimal mark is ','\)"):
+        predictor.read_rows([first | {"co2": "1.400"}])
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_an_encoding_is_read_as_told(raw: Path) -> None:
         (b"\xef\xbb\xbf\n\n", {}, "table.csv is empty"),
         (HEADER, {}, "holds no row"),
         ("kind,Days,co2,label\nx,1,2,yes", {}, "no column 'days'; its columns are kind, Days, co2, label.*'Days'"),
-        ("kind;days;co2;label\nx;1;2;yes", {}, "no column 'kind'; its columns are kind;days;co2;label"),
+        ("kind;days;co2;label\nx;1;2;yes", {}, "is separated by .;., not by .,.; set data.separator to .;."),
         ("kind,days,co2,label,days\nx,1,2,yes,3", {}, "has the column 'days' twice"),
         ("\n".join([HEADER, *rows()]).replace("x", "käse").encode("cp1252"), {}, "not utf-8 .line 2.*to cp1252"),
         ("\n".join([HEADER, *rows()]).encode("utf-16"), {}, "is not utf-8 .line 1.*to utf-16"),
@@ -425,17 +425,16 @@ def test_the_one_table_in_the_folder_is_taken_and_none_or_two_are_refused(tmp_pa
     (folder / "b.parquet").unlink()
     (folder / "._a.csv").touch()
     (folder / "notes.txt").touch()
-    os.mkfifo(folder / "pipe.csv")
     assert len(prepared(folder).table) == 40
 
 
 def test_a_file_that_cannot_be_opened_is_refused_in_a_sentence(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw.touch()
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *how: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(GaiaError, match="can't be opened: Permission denied"):
         prepared(raw)
 
@@ -515,7 +514,7 @@ def test_typed_columns_with_gaps_are_read_as_they_are(parquet: Path) -> None:
     gaps.to_parquet(parquet)
     data = prepared(parquet)
     assert data.features[0]["categories"] == ["0", "1"]
-    assert (data.table["reason"] == "kind is empty").tolist() == [i % 7 == 0 for i in range(40)]
+    assert data.table["reason"].str.startswith("kind is empty").tolist() == [i % 7 == 0 for i in range(40)]
     assert np.isnan(data.inputs["days"]).tolist() == [i % 5 == 0 for i in range(40)]
     assert data.inputs["co2"][1] == 400.125
 

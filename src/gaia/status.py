@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gaia import paths
 from gaia.config import yaml
+from gaia.data import hashed
 from gaia.data.kept import is_kept
 from gaia.deployments import activation, servers, trust
 from gaia.deployments.current import current
@@ -32,12 +33,14 @@ class Check(NamedTuple):
 def status(root: Path = Path()) -> list[Check]:
     """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
     a storage that was never set up is none."""
-    asked = {name: _start(command, root) for name, command in DVC.items()}
+    stuck = [Check("data", *found) for found in _unhashable(root)]
+    asked = {} if stuck else {name: _start(command, root) for name, command in DVC.items()}
     looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk, "serving": _serving}
     here = [check for name, look in looks.items() for check in _part(name, look, root)]
     stored = _part("storage", _storage, root)
-    dvc = [*_dvc("lock", asked["lock"], _lock), *_dvc("cache", asked["cache"], _cache)]
-    return sorted([*here, *stored, *dvc], key=lambda check: PARTS.index(check.part))
+    reads = {"lock": _lock, "cache": _cache}
+    dvc = [check for name, process in asked.items() for check in _dvc(name, process, reads[name])]
+    return sorted([*here, *stuck, *stored, *dvc], key=lambda check: PARTS.index(check.part))
 
 
 PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk", "serving")
@@ -80,6 +83,14 @@ def _data(root: Path) -> Iterator[tuple[str, ...]]:
         yield f"{paths.raw(raw)} is kept by neither DVC nor Git", f"dvc add {paths.raw(raw)}"
     if not lost:
         yield ("DVC or Git keeps what the lines are made of",)
+
+
+def _unhashable(root: Path) -> Iterator[tuple[str, str]]:
+    """What DVC can't hash, at which it may wait for ever: then it isn't asked."""
+    try:
+        hashed.check_all(root)
+    except GaiaError as error:
+        yield from ((problem.found, problem.mend) for problem in error.problems)
 
 
 def _lock(said: Any) -> tuple[str, ...]:

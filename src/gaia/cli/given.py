@@ -1,4 +1,4 @@
-"""What a verb is given on the command line: photos as files, folders, patterns or standard input; a row as name=value."""
+"""What a verb is given on the command line: photos as files, folders, patterns, standard input; tables; a row."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ def add(verbs: Any) -> None:
         verbs, "predict", _predict,
         help="answer with a line's artifact: `gaia predict plants photo.jpg folder/`",
         description="Inputs: photos, folders of photos, patterns in quotes ('x/**/*.jpg') or - for standard input "
-        "(plants, bags); CSV or Parquet files, - for CSV, or one row as name=value ... (cultures). The artifact is that "
-        "of the workspace, of a stage, of a version, or the one in a folder, which no project needs to surround.",
+        "(plants, bags); CSV or Parquet files, - for CSV, or one row as name=value ... (cultures). The artifact is "
+        "that of the workspace, of a stage, of a version, or the one in a folder, which no project needs to surround.",
     )  # fmt: skip
     predict.add_argument("line", metavar="line|folder")
     inputs = predict.add_argument("inputs", nargs="+", metavar="input")

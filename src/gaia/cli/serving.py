@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gaia.cli.verb import FILES, print_json, verb
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, printable
 
 
 def add(verbs: Any) -> None:
@@ -58,8 +58,9 @@ def _replay(asked: argparse.Namespace) -> None:
         print_json(found)
         return
     for flip in found["flips"]:
-        old_share, new_share = (flip[f"{side}_probabilities"][flip[side]] for side in ("old", "new"))
-        print(f"{flip['input']}  {flip['old']} ({old_share:.1%}) -> {flip['new']} ({new_share:.1%})")
+        old_share, new_share = flip["old_probabilities"][flip["old"]], flip["new_probabilities"][flip["new"]]
+        said = f"{flip['input']}  {flip['old']} ({old_share:.1%}) -> {flip['new']} ({new_share:.1%})"
+        print(printable(said))
     print(f"{len(found['flips'])} of {found['compared']} answers flip")
 
 

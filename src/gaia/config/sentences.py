@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
@@ -80,5 +81,7 @@ def _problem(place: str, error: Any, or_null: str) -> Problem:
         would += ", in quotes"
     if error["type"] in ("int_type", "float_type") and isinstance(found, str) and found.strip(" +-").isdigit():
         would += ", without quotes"
+    if error["type"] == "float_type" and isinstance(found, str) and re.fullmatch(r"[+-]?\d+,\d+", found.strip()):
+        would += ", with a point"
     suggestion = nearest(found, context["expected"].split("'")[1::2]) if error["type"] == "literal_error" else ""
     return Problem(f"{place} is {shown(found)}", f"it should be {would}{or_null}{suggestion}")

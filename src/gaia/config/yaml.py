@@ -167,14 +167,18 @@ def _not_plain(content: Any, keys: Keys = ()) -> Iterator[Problem]:
     """Each key and value that neither DVC nor Hydra nor JSON could carry."""
     inside = f" inside {dotted(keys)}" if keys else ""
     if isinstance(content, dict):
+        before: Any = None
         for key, value in content.items():
-            if not isinstance(key, str):
+            if type(key) is int and value is None and type(before) is int:  # {threshold: 0,5}
+                yield Problem(f"a comma stands in the number {before},{key}{inside}", "write it with a point")
+            elif not isinstance(key, str):
                 found = f"the key {'null' if key is None else key}{inside} is not text"
                 yield Problem(found, "put it in quotes, or use a word")
             elif not key or not key.isprintable():
                 yield Problem(f"the key {key!r}{inside} is empty or not printable", "use a word")
             else:
                 yield from _not_plain(value, (*keys, key))
+            before = value
     elif isinstance(content, list):
         for i, value in enumerate(content):
             yield from _not_plain(value, (*keys, i))

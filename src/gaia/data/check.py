@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
 import pandas as pd
 
 from gaia.config.schema import Data, Photos
 from gaia.console import console
 from gaia.data.splits import SPLITS
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError, nearest, printable
+from gaia.inputs import tables
 
+_CLASSES = 20  # more than that, all of them numbers, are hardly meant
 _REASONS = 10  # shown on screen, the most frequent ones
 
 
-def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) -> list[str]:
-    """The labels in order, after the checks that would make training pointless.
+def check(
+    line: str, index: pd.DataFrame, config: Data, positive: str | None, left_out: Mapping[Path, str] | None = None
+) -> list[str]:
+    """The labels in order, after the checks that would make training pointless. `left_out`: what the index doesn't
+    hold, with the reason; it is said on screen.
 
     Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
     none in a split, a configured or positive class that isn't there.
     """
     usable = index[index["verdict"] == "ok"]
     bad = index[index["verdict"] == "quarantined"]
-    _summarise(line, index)
+    _summarise(line, index, left_out or {})
     where = f"data/prepared/{line}/index.csv"
     asked = len(usable) + len(bad)
     share = len(bad) / max(1, asked)
@@ -34,12 +44,18 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
         )
     counts = usable["label"].value_counts()
     labels = config.classes or sorted(set(index["label"]) - {""})
+    _check_spelling(line, Counter(index["label"]), config.classes)
     if len(labels) < 2:
         found = ", ".join(labels) or "none"
         raise GaiaError(f"{line}: at least two classes are needed, found {found}", "give each class items of its own")
     for label in labels:
         n = int(counts.get(label, 0))
         if n < config.min_per_class:
+            if not config.classes and len(labels) > _CLASSES and not tables.numbers(labels)[1].any():
+                raise GaiaError(
+                    f"{line}: the label has {len(labels)} values, all numbers such as {label}",
+                    "name a column of classes in data.label, or the values that are classes in data.classes",
+                )
             raise GaiaError(
                 f"{line}: the class '{label}' has {n} usable items, data.min_per_class asks for {config.min_per_class}",
                 f"add some, or remove the class{nearest(label, set(index['label']) - set(labels))}",
@@ -58,6 +74,23 @@ def check(line: str, index: pd.DataFrame, config: Data, positive: str | None) ->
     return labels
 
 
+def folded(word: str) -> str:
+    """A word without what case, spaces and ways of writing the same character tell apart."""
+    return " ".join(unicodedata.normalize("NFKC", word).casefold().split())
+
+
+def _check_spelling(line: str, counts: Mapping[str, int], named: list[str] | None) -> None:
+    """Raise GaiaError for two labels that only case or spaces tell apart, unless both are named as classes."""
+    alike: dict[str, str] = {}
+    for label in sorted(set(counts) - {""}, key=lambda label: (label not in (named or []), -counts[label], label)):
+        twin = alike.setdefault(folded(label), label)
+        if twin != label and label not in (named or []) and (not named or twin in named):
+            raise GaiaError(
+                f"{line}: the label '{label}' ({counts[label]} items) stands beside '{twin}' ({counts[twin]})",
+                "write them alike, or name both in data.classes if they differ",
+            )
+
+
 def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     """Why a class misses a split, and what would do: few groups can't be spread, however many items they hold."""
     members = usable[usable["label"] == label]
@@ -73,19 +106,22 @@ def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     )
 
 
-def _summarise(line: str, index: pd.DataFrame) -> None:
+def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> None:
     usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
-    _say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
+    say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
     if len(out):
-        _say(f"  left out {len(out)} that are none of data.classes: {_counts(out)}", style="yellow")
+        say(f"  left out {len(out)} that are none of data.classes: {_counts(out)}", style="yellow")
+    for reason in dict.fromkeys(left_out.values()):
+        there = sorted(path.as_posix() for path, why in left_out.items() if why == reason)
+        say(f"  left out {len(there)} that are {reason}: {printable(', '.join(there[:3]))}")
     grouped = usable[usable["group"].duplicated(keep=False)]
     if len(grouped):
         same = grouped["sha256"].duplicated(keep=False).sum()
         found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
         alike = grouped.groupby("group")["label"]
         mixed = sum(len(set(labels)) > 1 for _, labels in alike)
-        _say(
+        say(
             f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
             f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",
             style="yellow" if mixed else None,
@@ -93,9 +129,9 @@ def _summarise(line: str, index: pd.DataFrame) -> None:
     kinds = bad["reason"].str.split(":").str[0]
     counts = kinds.value_counts()
     for kind, n in counts.head(_REASONS).items():
-        _say(f"  quarantined {n} x {kind}: {', '.join(bad.loc[kinds == kind, 'source'].head(3))}", style="yellow")
+        say(f"  quarantined {n} x {kind}: {', '.join(bad.loc[kinds == kind, 'source'].head(3))}", style="yellow")
     if len(counts) > _REASONS:
-        _say(f"  and {len(counts) - _REASONS} more reasons: {counts[_REASONS:].sum()} items", style="yellow")
+        say(f"  and {len(counts) - _REASONS} more reasons: {counts[_REASONS:].sum()} items", style="yellow")
 
 
 def _counts(items: pd.DataFrame) -> str:
@@ -105,5 +141,6 @@ def _counts(items: pd.DataFrame) -> str:
     return ", ".join([*(f"{label} {n}" for label, n in counts.head(20).items()), *more])
 
 
-def _say(text: str, style: str | None = None) -> None:
+def say(text: str, style: str | None = None) -> None:
+    """Print a line as it is."""
     console.print(text, style=style, markup=False, emoji=False)  # file names may hold what looks like markup

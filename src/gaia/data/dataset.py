@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gaia.data import cells
+
 
 class Dataset(NamedTuple):
     """A prepared line. Row i of the inputs is row i of the index; quarantined rows hold nothing of use."""
@@ -38,6 +40,8 @@ def write_description(folder: Path, labels: list[str], features: list[dict[str, 
 def load(folder: Path) -> Dataset:
     """A prepared line; its photos stay on disk until they are touched."""
     index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
+    for column in ("source", "label", "reason"):
+        index[column] = index[column].map(cells.plain)
     description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     position = {label: i for i, label in enumerate(description["labels"])}
     usable = index["verdict"] == "ok"

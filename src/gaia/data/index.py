@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gaia import files
 from gaia.config.schema import Data, Photos
+from gaia.data import cells
 from gaia.data.splits import representatives, split_of
 from gaia.errors import printable as printable  # what an index quotes of files and cells
 
@@ -51,6 +52,6 @@ def assign_splits(
 
 
 def write(folder: Path, index: pd.DataFrame) -> None:
-    """Write `index.csv`, whole or not at all."""
+    """Write `index.csv`, whole or not at all; see cells.inert."""
     with files.replaced(folder / "index.csv") as beside:
-        index[COLUMNS].to_csv(beside, index=False, lineterminator="\n")
+        cells.inert_table(index[COLUMNS]).to_csv(beside, index=False, lineterminator="\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image
 
 from gaia.config.schema import Photos
 from gaia.console import bar
+from gaia.data import hashed
 from gaia.data import index as indexes
 from gaia.data.check import check
 from gaia.data.dataset import write_description
@@ -33,7 +33,7 @@ class _Photo(NamedTuple):
 
 
 def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | None, out: Path) -> None:
-    """Decode every photo under `raw` once, with all cores, into `out`: index.csv, images.npy, dataset.json.
+    """Decode every photo that DVC hashes under `raw` once, with all cores: index.csv, images.npy, dataset.json.
 
     images.npy is uint8 [files, size, size, 3], row by row as in the index (zeros for quarantined files).
     Raises GaiaError if the folder or its content can't be trained on (see check.check).
@@ -42,9 +42,9 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
         raise GaiaError(
             f"{line}: {raw} is not a folder", f"give lines.{line}.raw a folder with one sub-folder for each class"
         )
-    files = _files(raw)
-    if files and files[0][0] == Path():
-        raise GaiaError(f"{line}: {raw} {files[0][1]}", f"give lines.{line}.raw a folder that does")
+    files, left_out, problems = hashed.look(raw)
+    if problems:
+        raise GaiaError.several(problems)
     if not files:
         raise GaiaError(f"{line}: {raw} holds no file", "it needs one sub-folder of photos for each class")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(array, header)
         for start in range(0, len(files), chunk):
-            for photo in pool.map(lambda found: _read(raw, found[0], found[1], config), files[start : start + chunk]):
+            for photo in pool.map(lambda file: _read(raw, file, config), files[start : start + chunk]):
                 array.write((blank if photo.pixels is None else photo.pixels).tobytes())
                 if photo.hash is not None:
                     hashes[len(rows)] = photo.hash
@@ -73,7 +73,7 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
     index = pd.DataFrame(rows, columns=indexes.COLUMNS)
     indexes.assign_splits(index, config, seed, hashes, MIRROR)
     indexes.write(out, index)
-    labels = check(line, index, config, positive)
+    labels = check(line, index, config, positive, left_out)
     write_description(out, labels, features=[])
 
 
@@ -100,49 +100,16 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.packbits(waves.ravel()[_SLOWEST] > 0).view(np.uint64)
 
 
-def _files(raw: Path) -> list[tuple[Path, str]]:
-    """Every file below `raw`, relative to it, with what forbids to read it ('' for nothing); links are followed.
-
-    Hidden files and folders are left out. The order is that of the names, on any system.
-    """
-    found: list[tuple[Path, str]] = []
-    tops: set[str] = set()
-    to_do: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(Path(), ())]
-    while to_do:
-        folder, above = to_do.pop()
-        try:
-            status = (raw / folder).stat()
-            names = [entry.name for entry in (raw / folder).iterdir() if not entry.name.startswith(".")]
-        except OSError as error:
-            found.append((folder, f"can't be opened: {error.strerror}"))
-            continue
-        here = status.st_dev, status.st_ino
-        if here in above:
-            found.append((folder, "link to a folder that holds it"))
-            continue
-        for name in names:
-            if os.path.isdir(raw / folder / name):  # noqa: PTH112 (that of Path raises where a link leads astray)
-                to_do.append((folder / name, (*above, here)))
-                tops.add((folder / name).parts[0])
-            else:
-                found.append((folder / name, ""))
-    empty = tops - {file.parts[0] for file, _ in found if file.parts}
-    found += [(Path(name), "empty folder") for name in empty]
-    return sorted(found, key=lambda file: file[0].as_posix())
-
-
-def _read(raw: Path, file: Path, obstacle: str, config: Photos) -> _Photo:
+def _read(raw: Path, file: Path, config: Photos) -> _Photo:
     blank: dict[str, object] = dict.fromkeys(indexes.COLUMNS, "")
     row = blank | {"source": indexes.printable(file.as_posix()), "size": 0, "verdict": "quarantined"}
-    if len(file.parts) < 2 and not obstacle:
+    if len(file.parts) < 2:
         return _Photo(row | {"reason": "stray file: stands in no class folder"})
     label = unicodedata.normalize("NFC", indexes.printable(file.parts[0]))  # macOS writes é as two characters
     row["label"] = label
     if config.classes and label not in config.classes:
         return _Photo(row | {"verdict": "left out", "reason": f"folder is none of data.classes: '{label}'"})
     try:
-        if obstacle:
-            raise images.UnusablePhoto(obstacle)
         content = _content(raw / file, config.max_megapixels)
         row |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         pixels, notes = images.read(
@@ -163,25 +130,19 @@ def _set_aside_strays(rows: list[dict[str, object]]) -> None:
     photographic = {
         row["label"]
         for row in rows
-        if row["reason"] not in ("not an image", "empty file", "empty folder")
-        or Path(str(row["source"])).suffix.lower() in suffixes
+        if row["reason"] not in ("not an image", "empty file") or Path(str(row["source"])).suffix.lower() in suffixes
     }
     for row in rows:
         if row["label"] not in photographic:
-            why = "empty" if row["reason"] == "empty folder" else f"{row['reason']}, nor is anything beside it"
-            row |= {"label": "", "reason": f"stray folder: {why}"}
+            row |= {"label": "", "reason": f"stray folder: {row['reason']}, nor is anything beside it"}
 
 
 def _content(path: Path, max_megapixels: float) -> bytes:
-    """The file's bytes. Raises UnusablePhoto; never waits at a pipe, nor reads what no photo of that size can fill."""
+    """The file's bytes. Raises UnusablePhoto; never reads what no photo of that size can fill."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise images.UnusablePhoto("not a regular file")
-        if status.st_size > max_megapixels * 8e6 + 2**24:  # 16 bits a sample, four samples; EXIF and the like
-            raise images.UnusablePhoto(f"too large: {status.st_size / 1e6:.0f} MB")
+        size = path.stat().st_size
+        if size > max_megapixels * 8e6 + 2**24:  # 16 bits a sample, four samples; EXIF and the like
+            raise images.UnusablePhoto(f"too large: {size / 1e6:.0f} MB")
         return path.read_bytes()
-    except FileNotFoundError:
-        raise images.UnusablePhoto("dangling link") from None
     except OSError as error:
         raise images.UnusablePhoto(f"can't be opened: {error.strerror}") from None

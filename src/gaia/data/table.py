@@ -12,14 +12,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gaia.config.schema import Table
+from gaia.data import hashed
 from gaia.data import index as indexes
-from gaia.data.check import check
+from gaia.data.check import check, folded, say
 from gaia.data.dataset import write_description
 from gaia.errors import GaiaError
 from gaia.inputs import tables
 from gaia.inputs.tables import Rows
 
 SUFFIXES = (".csv", ".parquet")
+_OTHERS = {  # what a table may be instead, by the end of its name
+    ".xlsx": "save the sheet as CSV UTF-8 beside it",
+    ".xls": "save the sheet as CSV UTF-8 beside it",
+    ".ods": "save the sheet as CSV beside it",
+    ".tsv": 'name it .csv, and set data.separator to "\\t"',
+    ".csv.gz": "unpack it with gunzip",
+    ".csv.zip": "unpack it",
+    ".parquet": "a folder of parts is no file; write it as one",
+}
 
 
 def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None, out: Path) -> None:
@@ -38,13 +48,19 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     numbers = {name: _numbers(rows, column) for name, column in config.numbers.items()}
     named = config.classes or []
     for column in (*config.categories.values(), config.label):
-        _note(rows, column, "{column} is empty", [not cell for cell in rows.columns[column]])
+        hint = "" if column == config.label else ": write a word that says so, such as unknown"
+        _note(rows, column, f"{{column}} is empty{hint}", np.flatnonzero([not cell for cell in rows.columns[column]]))
     unsaid = [cell.lower() in tables.EMPTY and cell not in named for cell in rows.columns[config.label]]
-    _note(rows, config.label, "{column} is unknown, or a class to be named in data.classes: '{cell}'", unsaid)
+    _note(
+        rows,
+        config.label,
+        "{column} is unknown, or a class to be named in data.classes: '{cell}'",
+        np.flatnonzero(unsaid),
+    )
     said = zip(rows.columns[config.label], unsaid, strict=True)
     labels = ["" if unknown else indexes.printable(cell) for cell, unknown in said]
     left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
-    _note(rows, config.label, "{column} is none of data.classes: '{cell}'", left_out)
+    _note(rows, config.label, "{column} is none of data.classes: '{cell}'", np.flatnonzero(left_out))
     contents = _contents(rows, config, numbers)
     columns = {"source": rows.sources, "label": labels, "split": "", "group": "", "reason": rows.reasons}
     index = pd.DataFrame(columns, dtype=object)
@@ -63,6 +79,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     for i, (name, column) in enumerate(config.categories.items()):
         cells = np.array(rows.columns[column], dtype=object)
         known, codes[usable, i] = np.unique(cells[usable], return_inverse=True)
+        _say_alike(column, known.tolist())
         features.append({"name": name, "column": column, "type": "category", "categories": known.tolist()})
     features += [{"name": name, "column": column, "type": "number"} for name, column in config.numbers.items()]
     np.save(out / "categories.npy", codes)
@@ -71,34 +88,59 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
 
 
 def _file(line: str, raw: Path) -> Path:
+    """The one table. Raises GaiaError with what lies there instead."""
+    found = hashed.look(raw)
+    if found.problems:
+        raise GaiaError.several(found.problems)
     if raw.is_file():
         return raw
-    inside = raw.glob("*") if raw.is_dir() else ()
-    found = sorted(p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith("."))
-    if len(found) == 1:
-        return found[0]
-    what = f"{len(found)} ({', '.join(p.name for p in found)})" if found else "none"
-    raise GaiaError(
-        f"{line}: {raw} should hold one .csv or .parquet file, found {what}",
-        f"name the one that is meant in lines.{line}.raw",
-    )
+    files = [raw / file for file in found.files if len(file.parts) == 1 and file.suffix.lower() in SUFFIXES]
+    if len(files) == 1:
+        return files[0]
+    asked = f"{line}: {raw} should hold one .csv or .parquet file, found"
+    if files:
+        names = ", ".join(file.name for file in files)
+        raise GaiaError(f"{asked} {len(files)} ({names})", f"name the one that is meant in lines.{line}.raw")
+    for file, reason in found.left_out.items():
+        if file.suffix.lower() in SUFFIXES:
+            raise GaiaError(f"{asked} none", f"{indexes.printable(str(file))} is {reason}")
+    for suffix, mend in _OTHERS.items():
+        for name in sorted({file.parts[0] for file in found.files}):
+            if name.lower().endswith(suffix):
+                raise GaiaError(f"{asked} {indexes.printable(name)}", mend)
+    raise GaiaError(f"{asked} none", f"name the one that is meant in lines.{line}.raw")
 
 
 def _numbers(rows: Rows, column: str) -> NDArray[np.float64]:
     """The column as float64 (NaN where empty); what isn't a number gets a reason."""
     cells = rows.columns[column]
     values, wrong = tables.numbers(cells, rows.decimal)
-    other = [w and tables.looks_like_other_decimal(cell, rows.decimal) for cell, w in zip(cells, wrong, strict=True)]
-    _note(rows, column, "{column} is not a number: '{cell}', data.decimal?", other)
-    _note(rows, column, "{column} is not a number: '{cell}'", wrong)
+    if rows.decimal == "." and tables.may_group(cells):
+        example = next(cell for cell in cells if "." in cell)
+        plain = example.replace(".", "")
+        say(
+            f"  {column}: {example} is read as less than a thousand; if its point groups thousands, write {plain}",
+            "yellow",
+        )
+    for i in np.flatnonzero(wrong).tolist():
+        hint = tables.hint(cells[i], rows.decimal)
+        _note(rows, column, f"{{column}} is not a number: '{{cell}}'{f', {hint}' if hint else ''}", [i])
     return values
 
 
-def _note(rows: Rows, column: str, reason: str, where: Iterable[bool | np.bool_]) -> None:
-    """Give a reason to the rows that have none yet."""
-    for i, found in enumerate(where):
-        if found and not rows.reasons[i]:
+def _note(rows: Rows, column: str, reason: str, where: Iterable[int]) -> None:
+    """Give a reason to those rows that have none yet."""
+    for i in where:
+        if not rows.reasons[i]:
             rows.reasons[i] = indexes.printable(reason.format(column=column, cell=rows.columns[column][i][:40]))
+
+
+def _say_alike(column: str, categories: list[str]) -> None:
+    first: dict[str, str] = {}
+    for category in categories:
+        if (twin := first.setdefault(folded(category), category)) != category:
+            pair = f"'{indexes.printable(twin)}' and '{indexes.printable(category)}'"
+            say(f"  {column}: {pair} are two categories; write them alike if they are one", style="yellow")
 
 
 def _contents(rows: Rows, config: Table, numbers: dict[str, NDArray[np.float64]]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gaia.data import cells
 from gaia.data.dataset import Dataset
 from gaia.data.splits import SPLITS
 from gaia.evaluation import curves, mistakes, report
@@ -19,9 +19,6 @@ from gaia.runtime import artifact
 from gaia.runtime.artifact import Manifest
 from gaia.runtime.contract import Contract
 from gaia.runtime.predictor import Predictor
-
-_FORMULA = re.compile(r"[=+\-@\t\r]")  # what a cell begins with that a spreadsheet runs
-_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 class Measured(NamedTuple):
@@ -84,7 +81,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     artifact.write_json(out / "metrics.json", measured.metrics)
     for name, table in _tables(measured, data, contract["labels"], history).items():
-        _inert(table).to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+        cells.inert_table(table).to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     shown = data.take(measured.rows[measured.worst])
     if data.features:
         features = list(measured.importance["feature"])  # the most important first: not all may fit
@@ -115,20 +112,6 @@ def write(
         }
     )
     (out / "report.html").write_text(page, encoding="utf-8")
-
-
-def inert(cell: str) -> str:
-    """A text as a spreadsheet shows it and doesn't run it: behind an apostrophe where it would be taken for a formula.
-
-    Numbers stay as they are.
-    """
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
-
-
-def _inert(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with every text made inert: names of classes, files and columns come from whoever made the data."""
-    texts = [name for name, column in table.items() if not pd.api.types.is_numeric_dtype(column)]
-    return table.assign(**{str(name): table[name].map(inert) for name in texts})
 
 
 def _tables(measured: Measured, data: Dataset, labels: list[str], history: pd.DataFrame) -> dict[str, pd.DataFrame]:

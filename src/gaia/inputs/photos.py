@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia.errors import GaiaError
+from gaia.inputs import LFS
 from gaia.inputs.pillow import DECODERS, ExifTags, Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = {
@@ -24,6 +25,20 @@ SUFFIXES = {
     "WEBP": {".webp"},
 }
 
+_CONVERT = "which isn't read here: convert it to JPEG"
+_OTHERS = (  # where a file that Pillow doesn't read here begins, with what, and what it is
+    *(
+        (4, brand, f"HEIC or AVIF, {_CONVERT}")
+        for brand in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf", b"ftypavi")
+    ),
+    (4, b"jP  \r\n", f"JPEG 2000, {_CONVERT}"),
+    (0, b"\xff\x4f\xff\x51", f"JPEG 2000, {_CONVERT}"),
+    (4, b"JXL \r\n", f"JPEG XL, {_CONVERT}"),
+    (0, b"\xff\x0a", f"JPEG XL, {_CONVERT}"),
+    (0, b"8BPS", f"a Photoshop file, {_CONVERT}"),
+    (0, b"%PDF", f"a PDF, {_CONVERT}"),
+    (0, LFS, "a Git LFS pointer, not the photo: `git lfs pull` brings it"),
+)
 _UPRIGHT = {  # EXIF orientation -> what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -72,16 +87,23 @@ def read(
     except UnusablePhoto:
         raise
     except UnidentifiedImageError:
-        heif = content[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf", b"ftypavi")
-        raise UnusablePhoto(
-            "HEIC or AVIF, which isn't read here: convert it to JPEG" if heif else "not an image"
-        ) from None
+        raise UnusablePhoto(_no_image(content)) from None
     except Exception as error:  # Pillow's plugins raise what they like on hostile bytes
-        cut = any(word in str(error).lower() for word in ("truncated", "broken", "not enough"))
-        raise UnusablePhoto(f"{'truncated' if cut else 'unreadable'}: {error or type(error).__name__}") from None
+        said = str(error) or type(error).__name__
+        cut = any(word in said.lower() for word in ("truncated", "broken", "not enough"))
+        said = "more than 64 MB of text beside the picture" if "MAX_TEXT" in said else said
+        raise UnusablePhoto(f"{'truncated' if cut else 'unreadable'}: {said}") from None
     if mode != "RGB":
         notes.append(f"{mode} converted to RGB")
     return np.asarray(rgb if turn is None else rgb.transpose(turn), dtype=np.uint8), notes
+
+
+def _no_image(content: bytes) -> str:
+    """What stands there instead, where its first bytes tell."""
+    for at, begin, kind in _OTHERS:
+        if content.startswith(begin, at):
+            return kind
+    return "not an image"
 
 
 def _check(image: Image.Image, name: str, max_megapixels: float, min_side: int) -> list[str]:

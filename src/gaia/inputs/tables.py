@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia.errors import GaiaError, first_line, nearest
+from gaia.inputs import LFS
 
 EMPTY = {"", "na", "n/a", "#n/a", "nan", "null", "none"}
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SAYS = re.compile(r"sep=([^\r\n])\r?\n?", re.IGNORECASE)
+_LFS = ("a Git LFS pointer", "`git lfs pull` brings the table")
+_EXCEL = "save the sheet as CSV UTF-8"
+_NO_CSV = (  # how a file begins that is named like a table, and isn't
+    (b"PK\x03\x04", "an Excel file or another ZIP archive", _EXCEL),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file", _EXCEL),
+    (b"PAR1", "Parquet", "name it .parquet"),
+    (b"\x1f\x8b", "compressed with gzip", "unpack it with gunzip"),
+    (LFS, *_LFS),
+)
+_GROUPS = r"[+-]?[1-9]\d{{0,2}}({}\d{{3}})+"
 _SWAP = str.maketrans(",.", ".,")
 
 
@@ -35,13 +51,23 @@ def read(line: str, file: Path, wanted: Mapping[str, str], separator: str, decim
     A row of a CSV file that has more or fewer cells than the header gets a reason: which of its cells belongs where
     would be a guess. Raises GaiaError if the file can't be read, holds no row, or lacks a wanted name or has it twice.
     """
+    return next(parts(line, file, wanted, separator, decimal, encoding, sys.maxsize))
+
+
+def parts(
+    line: str, file: Path, wanted: Mapping[str, str], separator: str, decimal: str, encoding: str, size: int
+) -> Iterator[Rows]:
+    """The same, at most `size` rows at a time in memory. What is wrong further down is raised there."""
+    nothing = True
     if file.suffix.lower() == ".parquet":  # knows by itself what separator, decimal mark and encoding are
-        rows = _read_parquet(line, file, wanted)
+        found = _parquet(line, file, wanted, size)
     else:
-        rows = _read_csv(line, file, wanted, separator, decimal, encoding)
-    if not rows.sources:
+        found = _csv(line, file, wanted, separator, decimal, encoding, size)
+    for rows in found:
+        nothing = False
+        yield rows
+    if nothing:
         raise GaiaError(f"{line}: {file} holds no row", "give it a header and rows")
-    return rows
 
 
 def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -60,26 +86,67 @@ def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float6
     return values, wrong
 
 
-def looks_like_other_decimal(text: str, decimal: str) -> bool:
-    """Whether the text would be a number if the other decimal mark were meant."""
-    other = "," if decimal == "." else "."
-    return bool(re.fullmatch(rf"\s*[+-]?\d*{re.escape(other)}\d+\s*", text))
+def hint(text: str, decimal: str) -> str:
+    """What a text may be that is no number, or nothing. 1.998 may be both little and, with thousands grouped, much:
+    which is not guessed."""
+    text, other = text.strip(), _other(decimal)
+    if text.lower() in ("true", "false"):
+        return "a category?"
+    for mark, point in (",.", ".,"):
+        if re.fullmatch(rf"{_GROUPS.format(re.escape(mark))}({re.escape(point)}\d+)?", text, re.ASCII):
+            written = f"thousands, to be written {text.replace(mark, '').replace(point, decimal)}?"
+            return f"data.decimal? or {written}" if _is_marked(text, other) else written
+    return "data.decimal?" if _is_marked(text, other) else ""
 
 
-def _read_parquet(line: str, file: Path, wanted: Mapping[str, str]) -> Rows:
-    import pyarrow
-    import pyarrow.parquet
+def may_group(texts: Iterable[str]) -> bool:
+    """Whether the points in a column that was read with decimal points may group thousands: each stands before three
+    digits, and without one no number reaches a thousand."""
+    cells = {text.strip() for text in texts} - {""}
+    pointed = {cell for cell in cells if "." in cell}
+    whole = [cell for cell in cells - pointed if cell.isdecimal()]
+    return bool(
+        pointed and whole and all(re.fullmatch(_GROUPS.format(r"\."), cell, re.ASCII) for cell in pointed)
+    ) and all(len(cell) <= 3 for cell in whole)
 
+
+def as_written(text: str, decimal: str) -> str:
+    """A number that is given alone, with either decimal mark, as a cell of the table has it. What may group thousands
+    stays as it is, and so is no number there."""
+    text, other = text.strip(), _other(decimal)
+    if _is_marked(text, other) and not re.fullmatch(_GROUPS.format(re.escape(other)), text, re.ASCII):
+        return text.replace(other, decimal)
+    return text
+
+
+def _other(decimal: str) -> str:
+    return "," if decimal == "." else "."
+
+
+def _is_marked(text: str, mark: str) -> bool:
+    return bool(re.fullmatch(rf"[+-]?\d*{re.escape(mark)}\d+([eE][+-]?\d+)?", text, re.ASCII))
+
+
+def _parquet(line: str, file: Path, wanted: Mapping[str, str], size: int) -> Iterator[Rows]:
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise GaiaError("pyarrow is not installed, which Parquet takes", "`pip install pyarrow`, or give CSV") from None
+    done = 0
     try:
         with pyarrow.parquet.ParquetFile(file) as parquet:
             at = _positions(line, file, wanted, parquet.schema_arrow.names)
             headers = {name: parquet.schema_arrow.names[i] for name, i in at.items()}
-            typed = parquet.read(list(headers.values()))
-        # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
-        columns = {name: [_text(cell) for cell in typed[header].to_pylist()] for name, header in headers.items()}
+            for some in parquet.iter_batches(min(size, max(1, parquet.metadata.num_rows)), columns=[*headers.values()]):
+                # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
+                columns = {name: [_text(cell) for cell in some[header].to_pylist()] for name, header in headers.items()}
+                yield Rows(columns, [f"{file.name}:{done + i + 1}" for i in range(len(some))], [""] * len(some), ".")
+                done += len(some)
     except (OSError, ValueError, NotImplementedError) as error:
+        with suppress(OSError), file.open("rb") as opened:
+            if opened.read(len(LFS)) == LFS:
+                raise GaiaError(f"{line}: {file} is {_LFS[0]}, not Parquet", _LFS[1]) from None
         raise GaiaError(f"{line}: {file} can't be read as Parquet: {first_line(error)}.") from None
-    return Rows(columns, [f"{file.name}:{i + 1}" for i in range(len(typed))], [""] * len(typed), ".")
 
 
 def _text(cell: object) -> str:
@@ -88,25 +155,60 @@ def _text(cell: object) -> str:
     return (cell.decode() if isinstance(cell, bytes) else str(cell)).strip()
 
 
-def _read_csv(line: str, file: Path, wanted: Mapping[str, str], separator: str, decimal: str, encoding: str) -> Rows:
+def _csv(
+    line: str, file: Path, wanted: Mapping[str, str], separator: str, decimal: str, encoding: str, size: int
+) -> Iterator[Rows]:
+    lines = _lines(line, file, separator, encoding)
+    _, first = next(lines, (1, None))
+    if first is None:
+        raise GaiaError(f"{line}: {file} is empty", "give it a header and rows")
+    header = [name.strip() for name in first]
+    if len(header) == 1 and (other := _separates(header[0], wanted)):
+        meant = json.dumps(other)
+        raise GaiaError(
+            f"{line}: {file} is separated by {meant}, not by {json.dumps(separator)}",
+            f"set data.separator to {meant}, or write the table as training read it",
+        )
+    positions, width = _positions(line, file, wanted, header), len(header)
+    while body := list(islice(lines, size)):
+        columns = {
+            name: [cells[at].strip() if at < len(cells) else "" for _, cells in body] for name, at in positions.items()
+        }
+        reasons = ["" if len(cells) == width else f"has {len(cells)} cells: the header {width}" for _, cells in body]
+        yield Rows(columns, [f"{file.name}:{number}" for number, _ in body], reasons, decimal)
+
+
+def _lines(line: str, file: Path, separator: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that isn't blank, and the line of the file that it begins in."""
     begin = 1
     try:
-        content = file.read_bytes()
-        text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-        # strict: a quote that never closes would make one row of all that follow
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-        body = []
-        for cells in reader:
-            if len(cells) > 1 or (cells and cells[0].strip()):
-                body.append((begin, cells))
-            begin = reader.line_num + 1
+        with file.open("rb") as stream:
+            start = stream.read(max(len(first) for first, _, _ in _NO_CSV))
+            for first, is_instead, mend in _NO_CSV:
+                if start.startswith(first):
+                    raise GaiaError(f"{line}: {file} is {is_instead}, not CSV", mend)
+            stream.seek(0)
+            codec = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+            text = io.TextIOWrapper(stream, encoding=codec, newline="")
+            if said := _SAYS.match(text.readline()):  # Excel's own first line
+                separator, begin = said[1], 2
+            else:
+                text.seek(0)
+            before = begin
+            # strict: a quote that never closes would make one row of all that follow
+            reader = csv.reader(text, delimiter=separator, skipinitialspace=True, strict=True)
+            for cells in reader:
+                if len(cells) > 1 or (cells and cells[0].strip()):
+                    yield begin, cells
+                begin = reader.line_num + before
     except OSError as error:
         raise GaiaError(f"{line}: {file} can't be opened: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
+    except UnicodeDecodeError:
+        content = file.read_bytes()
         likely = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "cp1252"
         raise GaiaError(
-            f"{line}: {file} is not {encoding} (line {number})", f"set data.encoding, for example to {likely}"
+            f"{line}: {file} is not {encoding} (line {_wrong_line(content, codec)})",
+            f"set data.encoding, for example to {likely}",
         ) from None
     except csv.Error as error:
         raise GaiaError(
@@ -114,16 +216,21 @@ def _read_csv(line: str, file: Path, wanted: Mapping[str, str], separator: str, 
         ) from None
     except (LookupError, UnicodeError, TypeError, ValueError) as error:
         raise GaiaError(f"{line}: {file} can't be read as CSV: {error}.") from None
-    if not body:
-        raise GaiaError(f"{line}: {file} is empty", "give it a header and rows")
-    header = [name.strip() for name in body.pop(0)[1]]
-    columns = {
-        name: [cells[at].strip() if at < len(cells) else "" for _, cells in body]
-        for name, at in _positions(line, file, wanted, header).items()
-    }
-    width = len(header)
-    reasons = ["" if len(cells) == width else f"has {len(cells)} cells: the header {width}" for _, cells in body]
-    return Rows(columns, [f"{file.name}:{number}" for number, _ in body], reasons, decimal)
+
+
+def _wrong_line(content: bytes, encoding: str) -> int:
+    """The line in which bytes stop being text."""
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 1
+
+
+def _separates(header: str, wanted: Mapping[str, str]) -> str | None:
+    """Which mark would part a header into columns that are wanted."""
+    parts = {mark: {part.strip(' "') for part in header.split(mark)} for mark in ";\t,|"}
+    return next((mark for mark, found in parts.items() if len(found) > 1 and found & set(wanted)), None)
 
 
 def _positions(line: str, file: Path, wanted: Mapping[str, str], header: list[str]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,11 +28,12 @@ class Rows(NamedTuple):
 def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Rows:
     """Rows as mappings from a feature's name, or its column in the training table, to a value.
 
-    Text is read as in training, with its decimal mark; an empty number counts as not measured; keys that are no
-    features are left out. A missing feature, text in a number, or a category that training never saw is a problem: an
-    answer would be a guess.
+    A number may have either decimal mark, unless it could be one that groups thousands, too (1.998 where training had
+    1,5); an empty number counts as not measured; keys that are no features are left out. A missing feature, text in a
+    number, or a category that training never saw is a problem: an answer would be a guess.
     """
     known, decimal = _words(asked), asked["decimal"]
+    numbers = {feature["name"] for feature in asked["features"] if feature["type"] == "number"}
     columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
     problems: dict[int, Problem] = {}
     for at, row in enumerate(rows):
@@ -45,7 +47,8 @@ def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Seq
             says = ", ".join(feature["name"] for feature in asked["features"][:5])
             problems[at] = Problem(f"{names[at]} is {shown(row)}", f"a row maps each feature ({says}) to a value")
         for name, column in columns.items():
-            column.append(cells.get(name, ""))
+            cell = cells.get(name, "")
+            column.append(tables.as_written(cell, decimal) if name in numbers else cell)
     return _rows(asked, columns, names, decimal, problems)
 
 
@@ -55,13 +58,19 @@ def of_file(line: str, asked: TableInput, file: Path) -> Rows:
     Raises GaiaError for a file or header that can't be read without a guess. What is a problem of a row: see above, and
     another number of cells than the header's.
     """
-    read = tables.read(line, file, _words(asked), asked["separator"], asked["decimal"], asked["encoding"])
-    problems = {
-        at: Problem(f"{read.sources[at]} {reason.replace(': ', ', ')}", "mend or remove it")
-        for at, reason in enumerate(read.reasons)
-        if reason
-    }
-    return _rows(asked, read.columns, read.sources, read.decimal, problems)
+    return next(parts_of_file(line, asked, file, sys.maxsize))
+
+
+def parts_of_file(line: str, asked: TableInput, file: Path, size: int) -> Iterator[Rows]:
+    """The same, at most `size` rows at a time in memory. What is wrong further down is raised there."""
+    how = asked["separator"], asked["decimal"], asked["encoding"]
+    for read in tables.parts(line, file, _words(asked), *how, size):
+        problems = {
+            at: Problem(f"{read.sources[at]} {reason.replace(': ', ', ')}", "mend or remove it")
+            for at, reason in enumerate(read.reasons)
+            if reason
+        }
+        yield _rows(asked, read.columns, read.sources, read.decimal, problems)
 
 
 def _rows(
@@ -75,7 +84,7 @@ def _rows(
         if feature["type"] == "number":
             frame[name], wrong = tables.numbers(texts, decimal)
             for at in np.flatnonzero(wrong).tolist():
-                mark = f" (the decimal mark is '{decimal}')" * tables.looks_like_other_decimal(texts[at], decimal)
+                mark = f" (the decimal mark is '{decimal}')" * bool(tables.hint(texts[at], decimal))
                 problems.setdefault(at, Problem(f"{names[at]}: {name} is '{texts[at]}', which is no number{mark}."))
         else:
             frame[name], seen = np.array(texts, dtype=object), feature.get("categories", [])
@@ -108,6 +117,6 @@ def _misspelt(feature: Feature, unknown: list[str]) -> str:
 
 def _text(value: Any, decimal: str) -> str:
     """A value as it would stand in a cell of the training table."""
-    if isinstance(value, float):
-        return repr(float(value)).replace(".", decimal)
+    if isinstance(value, float | np.floating):
+        return (repr(float(value)) if isinstance(value, float) else str(value)).replace(".", decimal)
     return "" if value is None else str(value).strip()

@@ -32,7 +32,7 @@ class Replayed(TypedDict):
 
 
 def replay(old: Predictor, new: Predictor, given: Iterable[tuple[str, Any]]) -> Replayed:
-    """Inputs as (name, photo's bytes or row), a few at a time in memory. Raises GaiaError if the two take other kinds."""
+    """Inputs as (name, photo's bytes or row), a few at a time in memory. Raises GaiaError if the two take others."""
     kinds = [model.contract["input"]["kind"] for model in (old, new)]
     if kinds[0] != kinds[1]:
         raise GaiaError(f"the old version answers from a {kinds[0]}, the new one from a {kinds[1]}.")
