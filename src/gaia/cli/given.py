@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import sys
 import tempfile
@@ -9,12 +10,35 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gaia.errors import GaiaError
-from gaia.inputs.photos import SUFFIXES
+
+if TYPE_CHECKING:
+    from gaia.runtime.answers import Answers
+    from gaia.runtime.predictor import Predictor
 
 STDIN = "-"
-PHOTOS = frozenset(chain.from_iterable(SUFFIXES.values()))
+
+
+def answers(model: Predictor, inputs: list[str], here: Path, band: float = 0) -> Iterator[Answers]:
+    """What a model answers to them, in batches, as they are read; `band` as in doubt.reasons.
+
+    Raises GaiaError for what can't be read at all, or not without a guess.
+    """
+    from gaia.runtime import answers
+
+    if model.contract["input"]["kind"] == "photo":
+        from gaia.inputs.pillow import return_freed_memory
+
+        return_freed_memory()
+        yield from answers.batches_of_photos(model, photos(inputs, here), band)
+    elif any((here / name).is_file() or name == STDIN for name in inputs):
+        for name in inputs:
+            with table(name, here) as file:
+                yield from answers.batches_of_table_file(model, file, band)
+    else:
+        yield answers.of_rows(model, {"row": row(inputs)}, band)
 
 
 def photos(names: Iterable[str], here: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -23,18 +47,22 @@ def photos(names: Iterable[str], here: Path) -> Iterator[tuple[str, Callable[[],
 
     Raises GaiaError for a folder without a photo, and a pattern that nothing fits.
     """
+    from gaia.inputs.photos import SUFFIXES
+
+    endings = set(chain.from_iterable(SUFFIXES.values()))
     for name in names:
         if name == STDIN:
             yield "standard input", sys.stdin.buffer.read
         elif (here / name).is_dir():
-            found = [file for file in _below(here / name) if file.suffix.lower() in PHOTOS]
+            found = [file for file in _below(here / name) if file.suffix.lower() in endings]
             yield from _named(
-                found, here, f"{name} holds no photo", f"its names should end in {', '.join(sorted(PHOTOS))}"
+                found, here, f"{name} holds no photo", f"a photo's name ends in {', '.join(sorted(endings))}"
             )
         elif any(mark in name for mark in "*?[") and not (here / name).exists():
-            folder = Path(name).anchor or here
-            found = sorted(file for file in Path(folder).glob(name.removeprefix(Path(name).anchor)) if file.is_file())
-            yield from _named(found, here, f"nothing fits {name}", "mind the shell: put the pattern in quotes")
+            # not Path.glob: this passes over what is hidden, as shells do
+            fits = sorted(here / found for found in glob.glob(name, root_dir=here, recursive=True))  # noqa: PTH207
+            mend = "mind the shell: put the pattern in quotes"
+            yield from _named([file for file in fits if file.is_file()], here, f"nothing fits {name}", mend)
         else:
             yield name, (here / name).read_bytes
 

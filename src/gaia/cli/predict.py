@@ -66,7 +66,7 @@ class _Asked(NamedTuple):
 
 
 def _predict(asked: argparse.Namespace) -> None:
-    from gaia.cli import out
+    from gaia.cli import given, out
 
     problems: list[Problem] = []
     printed: list[Any] = []
@@ -74,7 +74,7 @@ def _predict(asked: argparse.Namespace) -> None:
         line, labels = who.model.contract["line"], who.model.labels
         writing = out.writing(asked.here / asked.out, labels) if asked.out else nullcontext()
         with writing as write:
-            batches = _answers(who, asked.inputs, asked.here)
+            batches = given.answers(who.model, asked.inputs, asked.here, who.band)
             for found in _counted(batches) if asked.out and sys.stderr.isatty() else batches:
                 problems += found.problems.values()
                 if write:
@@ -88,24 +88,6 @@ def _predict(asked: argparse.Namespace) -> None:
         print_json(printed)
     if problems:
         raise GaiaError.several(problems)
-
-
-def _answers(who: _Asked, inputs: list[str], here: Path) -> Iterator[Answers]:
-    """The answers in batches."""
-    from gaia.cli import given
-    from gaia.runtime import answers
-
-    if who.model.contract["input"]["kind"] == "photo":
-        from gaia.inputs.pillow import return_freed_memory
-
-        return_freed_memory()
-        yield from answers.batches_of_photos(who.model, given.photos(inputs, here), who.band)
-    elif any((here / name).is_file() or name == given.STDIN for name in inputs):
-        for name in inputs:
-            with given.table(name, here) as file:
-                yield from answers.batches_of_table_file(who.model, file, who.band)
-    else:
-        yield answers.of_rows(who.model, {"row": given.row(inputs)}, who.band)
 
 
 def _counted(batches: Iterator[Answers]) -> Iterator[Answers]:

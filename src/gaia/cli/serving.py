@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gaia.cli import given
 from gaia.cli.verb import FILES, print_json, verb
 from gaia.errors import GaiaError, printable
+
+if TYPE_CHECKING:
+    from gaia.runtime.answers import Answers
+    from gaia.runtime.predictor import Predictor
 
 
 def add(verbs: Any) -> None:
@@ -52,8 +57,10 @@ def _replay(asked: argparse.Namespace) -> None:
         raise GaiaError(
             "inputs and --log are both given" if asked.log else "no input is given", "give inputs, or --log"
         )
+    if given.STDIN in asked.inputs:
+        raise GaiaError("standard input can be read once, and two versions would read it", "name a file")
     with model.opened(asked.old) as old, model.opened(asked.new) as new:
-        found = replay(old, new, _given(asked, old.contract["line"]))
+        found = replay(_answers(asked, old), _answers(asked, new))
     if asked.json:
         print_json(found)
         return
@@ -64,16 +71,13 @@ def _replay(asked: argparse.Namespace) -> None:
     print(f"{len(found['flips'])} of {found['compared']} answers flip")
 
 
-def _given(asked: argparse.Namespace, line: str) -> Iterator[tuple[str, Any]]:
-    """The inputs by name: photos' bytes, or rows."""
-    if asked.log:
-        from gaia.runtime import settings
-        from gaia.serving import answerlog
+def _answers(asked: argparse.Namespace, model: Predictor) -> Iterator[Answers]:
+    if not asked.log:
+        return given.answers(model, asked.inputs, asked.here)
+    from gaia.runtime import settings
+    from gaia.serving import answerlog
 
-        folder = settings.read()["log"]["folder"]
-        if folder is None:
-            raise GaiaError("there is no answer log", "set log: {folder: answers, inputs: true} in conf/serving/")
-        return answerlog.inputs(Path(folder), line)
-    from gaia.cli import given
-
-    return ((name, read()) for name, read in given.photos(asked.inputs, asked.here))
+    folder = settings.read()["log"]["folder"]
+    if folder is None:
+        raise GaiaError("there is no answer log", "set log: {folder: answers, inputs: true} in conf/serving/")
+    return answerlog.answers(Path(folder), model)

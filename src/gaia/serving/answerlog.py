@@ -7,10 +7,13 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from gaia.errors import GaiaError
+from gaia.runtime.answers import BATCH, Answers, of_photos, of_rows
+from gaia.runtime.predictor import Predictor
 
 FILE = re.compile(r"(\d{4}-\d\d-\d\d)\.jsonl")
 
@@ -64,6 +67,16 @@ def inputs(folder: Path, line: str) -> Iterator[tuple[str, Any]]:
         raise GaiaError(
             f"{folder} keeps no input of {line}", "set log: {folder: answers, inputs: true} in conf/serving/, and serve"
         )
+
+
+def answers(folder: Path, model: Predictor) -> Iterator[Answers]:
+    """What a model answers to the inputs that were kept of its line, in batches. Raises GaiaError if none were."""
+    kept = inputs(folder, model.contract["line"])
+    while some := dict(islice(kept, BATCH)):
+        if model.contract["input"]["kind"] == "photo":
+            yield of_photos(model, some.items())
+        else:
+            yield of_rows(model, some)
 
 
 def _files(folder: Path) -> list[tuple[Path, date]]:

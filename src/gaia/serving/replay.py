@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from gaia.errors import GaiaError
-from gaia.runtime import answers
-from gaia.runtime.predictor import Predictor
-
-BATCH = 256  # inputs in memory
+from gaia.runtime.answers import Answers
 
 
 class Flip(TypedDict):
@@ -24,22 +19,17 @@ class Flip(TypedDict):
 
 
 class Replayed(TypedDict):
-    """How many inputs both could answer, those that flip, and how many one of them could not answer."""
+    """How many inputs both could answer, those that flip, and by its name what was wrong with an input for one."""
 
     compared: int
     flips: list[Flip]
     problems: dict[str, str]
 
 
-def replay(old: Predictor, new: Predictor, given: Iterable[tuple[str, Any]]) -> Replayed:
-    """Inputs as (name, photo's bytes or row), a few at a time in memory. Raises GaiaError if the two take others."""
-    kinds = [model.contract["input"]["kind"] for model in (old, new)]
-    if kinds[0] != kinds[1]:
-        raise GaiaError(f"the old version answers from a {kinds[0]}, the new one from a {kinds[1]}.")
+def replay(old: Iterable[Answers], new: Iterable[Answers]) -> Replayed:
+    """What two versions answer to the same inputs, in batches of the same inputs: a few at a time in memory."""
     found: Replayed = {"compared": 0, "flips": [], "problems": {}}
-    left = iter(given)
-    while batch := dict(islice(left, BATCH)):
-        first, second = (_of(model, batch) for model in (old, new))
+    for first, second in zip(old, new, strict=True):
         theirs = {each["input"]: each for each in second.answers}
         for each in first.answers:
             if (other := theirs.get(each["input"])) is None:
@@ -53,9 +43,3 @@ def replay(old: Predictor, new: Predictor, given: Iterable[tuple[str, Any]]) -> 
         problems = first.problems | second.problems
         found["problems"] |= {name: str(problem) for name, problem in problems.items()}
     return found
-
-
-def _of(model: Predictor, given: dict[str, Any]) -> answers.Answers:
-    if model.contract["input"]["kind"] == "photo":
-        return answers.of_photos(model, given.items())
-    return answers.of_rows(model, given)
