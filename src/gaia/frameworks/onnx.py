@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import onnx
+
+from gaia.runtime.contract import Contract
+
+INPUT, OUTPUT = "photos", "probabilities"
+OPSET = 18  # of every model: the newest that both exporters write
 
 
 def stable_bytes(model: onnx.ModelProto) -> bytes:
     """The model serialised after `model` was changed in place: no notes of the exporter (they name source files), and
     nodes and tensors ordered and named by their place in the graph (tf2onnx names them by their place in memory).
 
-    Inputs and outputs of the graph keep their names.
+    The input of the graph is called `photos`, its output `probabilities`, and the first dimension of both `n`.
     """
     graph = model.graph
+    _rename(graph, {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT})
+    for value in (graph.input[0], graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
     model.doc_string = graph.doc_string = ""
     for part in (model, graph, *model.functions, *graph.node, *(n for f in model.functions for n in f.node)):
         del part.metadata_props[:]
@@ -36,6 +46,26 @@ def stable_bytes(model: onnx.ModelProto) -> bytes:
     _replace(graph.node, nodes)
     _replace(graph.initializer, used)
     return model.SerializeToString(deterministic=True)
+
+
+def describe(file: Path, contract: Contract) -> None:
+    """Write into a model's file what its contract says, for servers that know nothing of contracts: its metadata are
+    line, question, labels (a JSON list, in the order of the probabilities), positive, threshold and format. What was
+    there of these is replaced; the same contract gives the same bytes."""
+    model = onnx.load(file)
+    said: dict[str, str] = {"line": contract["line"], "question": contract["question"] or ""}
+    said |= {"labels": json.dumps(contract["labels"], ensure_ascii=False), "positive": contract["positive"]}
+    said |= {"threshold": repr(contract["threshold"]), "format": str(contract["format"])}
+    onnx.helper.set_model_props(model, dict(sorted(said.items())))
+    file.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        _replace(node.input, [names.get(name, name) for name in node.input])
+        _replace(node.output, [names.get(name, name) for name in node.output])
 
 
 def _from_outputs_back(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

@@ -52,6 +52,8 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
             shutil.copyfile(file, beside / file.name)
     promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
     contract.write(beside, promised)
+    if promised["model"].endswith(".onnx"):
+        onnx.describe(beside / promised["model"], promised)
     rows = data.rows("test")
     chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
     golden.write(beside, golden.record(open_model(beside, promised), data.take(chosen)))

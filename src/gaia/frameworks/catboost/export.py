@@ -23,6 +23,9 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     about["params"] = json.dumps({"flat_params": given, "loss_function": parameters["loss_function"]}, sort_keys=True)
     # the folder's name is a hash of this code: another comment would be another artifact of the same trees
     about["output_options"] = json.dumps(json.loads(about["output_options"]) | {"train_dir": ""}, sort_keys=True)
+    # trained on positions; whoever asks the file alone is answered with names
+    named = {"class_label_type": "String", "class_names": data.labels}
+    about["class_params"] = json.dumps(json.loads(about["class_params"]) | named, sort_keys=True)
     about["train_finish_time"] = about["model_guid"] = ""
     fitted.network.save_model(str(folder / "model.cbm"), format="cbm")
     return "model.cbm"

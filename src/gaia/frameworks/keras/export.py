@@ -11,7 +11,7 @@ import onnx
 from gaia.console import without_native_chatter
 from gaia.data.dataset import Dataset
 from gaia.frameworks.keras.backend import keras
-from gaia.frameworks.onnx import stable_bytes
+from gaia.frameworks.onnx import OPSET, stable_bytes
 from gaia.frameworks.protocol import Fit
 
 
@@ -32,7 +32,7 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     anew = mock.patch("tf2onnx.utils.INTERNAL_NAME", tf2onnx.utils.INTERNAL_NAME)
     with as_it_is, anew, warnings.catch_warnings(), without_native_chatter():
         warnings.simplefilter("ignore")  # the exporter's own
-        fitted.network.export(str(beside), format="onnx", verbose=False)
+        fitted.network.export(str(beside), format="onnx", verbose=False, opset_version=OPSET)
     model = onnx.load(beside)
     if lacking := {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)}:
         raise ValueError(f"it needs {' and '.join(sorted(lacking))}, which ONNX lacks")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save
 
 from gaia.data.dataset import Dataset
-from gaia.frameworks.onnx import stable_bytes
+from gaia.frameworks.onnx import OPSET, stable_bytes
 from gaia.frameworks.protocol import Fit
 from gaia.frameworks.pytorch.network import Served
 
@@ -25,7 +25,7 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     example = torch.from_numpy(np.array(data.inputs[:2]))
     program = torch.onnx.export(
         Served(network).eval(), (example,), dynamo=True, verbose=False, external_data=False,
-        input_names=["photos"], output_names=["probabilities"], dynamic_shapes=({0: torch.export.Dim("n")},),
+        opset_version=OPSET, dynamic_shapes=({0: torch.export.Dim("n")},),
     )  # fmt: skip
     assert program is not None
     (folder / "model.onnx").write_bytes(stable_bytes(program.model_proto))
