@@ -71,8 +71,8 @@ function stagesOf(line) {
 function stageOf(served, small) {
   const { version, note, metrics, at, by, reason } = served;
   const head = make(
-    "p", { class: "version" }, make("strong", {}, version ?? "—"), " ",
-    version === null ? badge("workspace", "workspace") : badge("live", "onStage", served.stage),
+    "p", { class: "version" }, version === null ? words("strong", "workspace") : make("strong", {}, version), " ",
+    version === null ? badge("workspace", "never") : badge("live", "onStage", served.stage),
     version !== null && note ? badge("workspace", "outOfStep") : null,
   );
   const why = at && make(

@@ -17,8 +17,8 @@ export function photos(place, given, several = true) {
   drops(place, (files) => given(several ? files : files.slice(0, 1)));
   return make(
     "div", { class: "photos" },
-    make("div", { class: "pick" }, file(id, { multiple: several }), make("label", { for: id, class: "button main" }, words("span", "choose")), words("span", "orDrop")),
-    make("div", { class: "camera" }, file(`${id}-camera`, { capture: "environment" }), make("label", { for: `${id}-camera`, class: "button" }, words("span", "camera"))),
+    make("div", { class: "pick" }, file(id, { multiple: several }), say(make("label", { for: id, class: several ? "button main" : "button" }), several ? "choose" : "chooseOne"), words("span", several ? "orDrop" : "orDropOne")),
+    make("div", { class: "camera" }, file(`${id}-camera`, { capture: "environment" }), say(make("label", { for: `${id}-camera`, class: "button" }), "camera")),
   );
 }
 

@@ -14,7 +14,8 @@ export function inspection(section) {
   let shown = "";
 
   async function update(lines) {
-    policy ??= (await ask("inspect").catch(() => null)) ?? {};
+    policy ??= await ask("inspect").then((said) => said ?? {}, () => null);
+    if (!policy) return; // until the next look
     const live = Object.fromEntries(lines.map((each) => [each.line, each.stages[PROD]]));
     const conditions = live[policy.conditions];
     section.hidden = !(conditions && live[policy.photo]);

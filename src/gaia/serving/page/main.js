@@ -43,7 +43,8 @@ function show(lines) {
     if (!element.isConnected) at("lines").append(element);
     poll();
   }
-  if (!lines.length && !at("lines").children.length) at("lines").append(words("p", "noLines"));
+  at("none")?.remove();
+  if (!lines.length) at("lines").append(say(make("p", { id: "none" }), "noLines"));
   if (before) tell(before, lines);
   before = lines;
   inspecting.update(lines);
@@ -113,6 +114,7 @@ function askForKey() {
 function setUp() {
   translate();
   dropNowhere();
+  document.documentElement.classList.toggle("touch", navigator.maxTouchPoints > 0);
   for (const button of at("languages").children) {
     const mark = () => button.setAttribute("aria-pressed", String(button.value === language()));
     mark();

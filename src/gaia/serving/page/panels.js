@@ -1,12 +1,12 @@
 // What can be looked up about a line: its history, two versions side by side, and where the shadow disagrees.
 
 import { ask, path } from "./api.js";
-import { badge, make, quoted, say, table, words } from "./dom.js";
+import { announce, badge, make, quoted, say, table, words } from "./dom.js";
 import { bars, failed } from "./answers.js";
 
 const SHOWN = 100; // rows of a table
 
-const STATES = { deploy: "live", rollback: "uncertain", undeploy: "workspace" }; // a decision is coloured as
+const STATES = { deploy: "live", rollback: "back", undeploy: "workspace" };
 
 /** The three; `refresh()`: what is live has changed, `poll()`: two seconds went by. */
 export function panels(line) {
@@ -50,10 +50,10 @@ function history(events) {
 function compare(line, versions) {
   const show = () => {
     if (versions.length < 2) return [words("p", "few")];
-    const found = make("div", { "aria-live": "polite" });
+    const found = make("div");
     const choice = (key, at) => {
       const id = `line-${line}-${key}`;
-      const option = (each, index) => make("option", { value: each.version, selected: index === at }, [each.version, ...each.live, each.date.slice(0, 10)].join(" · "));
+      const option = (each, index) => make("option", { value: each.version, selected: index === at }, [each.version, ...each.live].join(" · "));
       return make("div", { class: "field" }, say(make("label", { for: id }), key), make("select", { id, name: key }, versions.map(option)));
     };
     const form = make("form", { class: "fields two" }, choice("old", 1), choice("new", 0), make("p", { class: "row" }, say(make("button", { type: "submit", class: "main" }), "compareSend")));
@@ -73,6 +73,7 @@ function sides(said, old, other) {
   const metrics = Object.entries(said.metrics).map(([name, pair]) => [name.replace("per_class.", ""), ...pair.map(value)]);
   const data = [...said.inputs, ...Object.entries(said.data).filter(([, items]) => items.length).map(([kind, items]) => words("span", `counts.${kind}`, items.length))];
   const { compared, changed } = said.answers;
+  announce("changed", changed.length, compared);
   const row = (each) => [each.source, each.label, each.from, each.to, fate(each)];
   return [
     words("h4", "metrics"), table("metrics", ["metric", make("span", {}, old), make("span", {}, other)], metrics),
@@ -111,8 +112,8 @@ function shadow(said) {
   );
   const show = () => {
     if (!said.stage) return [words("p", "noShadow")];
-    const rows = said.disagreements.map(row);
-    return [words("p", "shadowAbout", said.stage, said.disagreed, said.compared), rows.length ? make("ol", { class: "history", role: "list" }, rows) : words("p", "shadowNone")];
+    if (!said.compared) return [words("p", "shadowAwaits", said.stage)];
+    return [words("p", "shadowAbout", said.stage, said.disagreed, said.compared), make("ol", { class: "history", role: "list" }, said.disagreements.map(row))];
   };
   return { facts: said, show };
 }

@@ -8,9 +8,9 @@ const TEXTS = {
     plain: (value) => number(value),
     ranged: (value, low, high) => `${number(value, 3)} (${number(low, 3)} – ${number(high, 3)})`,
     at: (iso) => time(iso),
-    clock: (iso) => new Intl.DateTimeFormat(current, { timeStyle: "short" }).format(new Date(iso)),
+    clock: (iso) => new Intl.DateTimeFormat(region(), { timeStyle: "short" }).format(new Date(iso)),
     skip: "Skip to the models",
-    subtitle: "What is live answers",
+    subtitle: "Ask the models that are live",
     api: "API",
     language: "Language",
     news: "What changed",
@@ -30,30 +30,29 @@ const TEXTS = {
     enterKey: "Enter the key",
     cancel: "Cancel",
 
-    live: "live",
     onStage: (stage) => `live in ${stage}`,
-    workspace: "last build of the workspace",
-    neverDeployed: "Never deployed: this is the last build of the workspace, not a released version.",
+    workspace: "last build",
+    never: "never deployed",
+    neverDeployed: "Nothing of this line was ever deployed here: the last build of the workspace answers.",
     unanswered: "no answer",
     outOfStep: "not in step",
     accuracy: "Accuracy on its test set",
-    interval: (low, high, n) => `95 % interval ${share(low)} to ${share(high)}` + (n ? `, ${number(n)} test inputs` : ""),
+    interval: (low, high, n) => `95% interval ${share(low)} to ${share(high)}` + (n ? `, ${number(n)} test inputs` : ""),
     noAccuracy: "not known",
     since: (at) => `since ${time(at)}`,
-    by: (who) => `by ${who}`,
+    by: (who) => `by ${person(who)}`,
     problem: "Problem",
-    inStage: (stage, sentence) => `${stage}: ${sentence}`,
     wentLive: (line, stage, version, action) => `${line}: ${version} is live in ${stage} now` + (action === "rollback" ? " (rolled back)" : ""),
     rebuilt: (line) => `${line}: the workspace was built anew.`,
     wentAway: (line, stage) => `${line}: nothing is live in ${stage} any more.`,
     newProblem: (line, sentence) => `${line}: ${sentence}`,
 
-    ask: "Ask",
     askedStage: "Stage that is asked",
     choose: "Choose photos",
+    chooseOne: "Choose a photo",
     orDrop: "or drop them here",
+    orDropOne: "or drop it here",
     camera: "Take a photo",
-    dropHere: "Let go to ask",
     from: (low, high) => `in training from ${number(low)} to ${number(high)}`,
     pick: "choose…",
     send: "Ask",
@@ -64,14 +63,12 @@ const TEXTS = {
     asking: "asking…",
     uncertain: "Uncertain",
     leaning: (label, value) => `leans to ${label}, ${share(value)}`,
-    answered: (label, value) => `${label}, ${share(value)}`,
-    positiveFrom: (label, threshold) => `It says ${label} from ${share(threshold)} on.`,
+    positiveFrom: (label, threshold) => `It says ${label} from ${part(threshold)} on.`,
     givenBy: (version, stage, sha, ms) => `by ${version ?? "the last build of the workspace"} in ${stage} · ${sha}` + (ms === null ? "" : ` · ${number(ms, 0)} ms`),
     notLive: "no longer live",
     said: (name, said) => `${name}: ${said}`,
     more: (n) => `and ${number(n)} more`,
     noPreview: "no preview",
-    photoOf: (name) => `The photo ${name}`,
 
     heat: "What it looked at",
     heatHide: "Hide what it looked at",
@@ -83,7 +80,7 @@ const TEXTS = {
     places: ["at the top left", "at the top", "at the top right", "on the left", "in the middle", "on the right", "at the bottom left", "at the bottom", "at the bottom right"],
 
     inspect: "Inspect a culture",
-    inspectAbout: (conditions, photo, low) => `The growing conditions are judged first (${conditions}). If the risk is not below ${share(low)}, the photo is looked at, too (${photo}). Doubt is an answer of its own.`,
+    inspectAbout: (conditions, photo, low) => `The growing conditions are judged first (${conditions}). If the risk is not below ${part(low)}, the photo is looked at, too (${photo}). Doubt is an answer of its own.`,
     conditions: "Growing conditions",
     photoOptional: "Photo (optional)",
     noPhoto: "no photo chosen",
@@ -126,8 +123,8 @@ const TEXTS = {
 
     shadow: "Shadow’s disagreements",
     noShadow: "No stage is asked beside prod (shadow in conf/serving/).",
-    shadowAbout: (stage, disagreed, compared) => `${stage} is asked beside prod: it disagreed on ${number(disagreed)} of ${number(compared)} inputs` + (compared ? ` (${share(disagreed / compared)}).` : "."),
-    shadowNone: "No disagreement is remembered.",
+    shadowAbout: (stage, disagreed, compared) => `${stage} is asked beside prod: it disagreed on ${number(disagreed)} of ${number(compared)} inputs (${share(disagreed / compared)}).`,
+    shadowAwaits: (stage) => `${stage} is asked beside prod; nothing was compared yet.`,
     when: "When",
   },
 
@@ -136,9 +133,9 @@ const TEXTS = {
     plain: (value) => number(value),
     ranged: (value, low, high) => `${number(value, 3)} (${number(low, 3)} – ${number(high, 3)})`,
     at: (iso) => time(iso),
-    clock: (iso) => new Intl.DateTimeFormat(current, { timeStyle: "short" }).format(new Date(iso)),
+    clock: (iso) => new Intl.DateTimeFormat(region(), { timeStyle: "short" }).format(new Date(iso)),
     skip: "Aller aux modèles",
-    subtitle: "Ce qui est en service répond",
+    subtitle: "Interroger les modèles en service",
     api: "API",
     language: "Langue",
     news: "Ce qui a changé",
@@ -158,30 +155,29 @@ const TEXTS = {
     enterKey: "Saisir la clé",
     cancel: "Annuler",
 
-    live: "en service",
     onStage: (stage) => `en service sur ${stage}`,
-    workspace: "dernière construction locale",
-    neverDeployed: "Jamais déployé : c’est la dernière construction locale, pas une version publiée.",
+    workspace: "dernière construction",
+    never: "jamais déployée",
+    neverDeployed: "Rien de cette ligne n’a jamais été déployé ici : la dernière construction locale répond.",
     unanswered: "sans réponse",
     outOfStep: "décalé",
     accuracy: "Exactitude sur son jeu de test",
     interval: (low, high, n) => `intervalle à 95 % : de ${share(low)} à ${share(high)}` + (n ? `, ${number(n)} entrées de test` : ""),
     noAccuracy: "inconnue",
     since: (at) => `depuis le ${time(at)}`,
-    by: (who) => `par ${who}`,
+    by: (who) => `par ${person(who)}`,
     problem: "Problème",
-    inStage: (stage, sentence) => `${stage} : ${sentence}`,
     wentLive: (line, stage, version, action) => `${line} : ${version} est maintenant en service sur ${stage}` + (action === "rollback" ? " (retour en arrière)" : ""),
     rebuilt: (line) => `${line} : la construction locale a été refaite.`,
     wentAway: (line, stage) => `${line} : plus rien n’est en service sur ${stage}.`,
     newProblem: (line, sentence) => `${line} : ${sentence}`,
 
-    ask: "Demander",
     askedStage: "Étape interrogée",
     choose: "Choisir des photos",
+    chooseOne: "Choisir une photo",
     orDrop: "ou les déposer ici",
+    orDropOne: "ou la déposer ici",
     camera: "Prendre une photo",
-    dropHere: "Relâchez pour demander",
     from: (low, high) => `à l’entraînement, de ${number(low)} à ${number(high)}`,
     pick: "choisir…",
     send: "Demander",
@@ -192,14 +188,12 @@ const TEXTS = {
     asking: "en cours…",
     uncertain: "Incertain",
     leaning: (label, value) => `penche vers ${label}, ${share(value)}`,
-    answered: (label, value) => `${label}, ${share(value)}`,
-    positiveFrom: (label, threshold) => `La réponse est ${label} à partir de ${share(threshold)}.`,
+    positiveFrom: (label, threshold) => `La réponse est ${label} à partir de ${part(threshold)}.`,
     givenBy: (version, stage, sha, ms) => `par ${version ?? "la dernière construction locale"} sur ${stage} · ${sha}` + (ms === null ? "" : ` · ${number(ms, 0)} ms`),
     notLive: "plus en service",
     said: (name, said) => `${name} : ${said}`,
     more: (n) => `et ${number(n)} de plus`,
     noPreview: "pas d’aperçu",
-    photoOf: (name) => `La photo ${name}`,
 
     heat: "Ce qu’il a regardé",
     heatHide: "Masquer ce qu’il a regardé",
@@ -211,7 +205,7 @@ const TEXTS = {
     places: ["en haut à gauche", "en haut", "en haut à droite", "à gauche", "au milieu", "à droite", "en bas à gauche", "en bas", "en bas à droite"],
 
     inspect: "Inspecter une culture",
-    inspectAbout: (conditions, photo, low) => `Les conditions de culture sont jugées d’abord (${conditions}). Si le risque n’est pas inférieur à ${share(low)}, la photo est regardée aussi (${photo}). Le doute est une réponse à part entière.`,
+    inspectAbout: (conditions, photo, low) => `Les conditions de culture sont jugées d’abord (${conditions}). Si le risque n’est pas inférieur à ${part(low)}, la photo est regardée aussi (${photo}). Le doute est une réponse à part entière.`,
     conditions: "Conditions de culture",
     photoOptional: "Photo (facultative)",
     noPhoto: "aucune photo choisie",
@@ -255,7 +249,7 @@ const TEXTS = {
     shadow: "Désaccords de l’ombre",
     noShadow: "Aucune étape n’est interrogée à côté de prod (shadow dans conf/serving/).",
     shadowAbout: (stage, disagreed, compared) => `${stage} est interrogé à côté de prod : désaccord sur ${number(disagreed)} entrées sur ${number(compared)}` + (compared ? ` (${share(disagreed / compared)}).` : "."),
-    shadowNone: "Aucun désaccord n’est en mémoire.",
+    shadowAwaits: (stage) => `${stage} est interrogé à côté de prod ; rien n’a encore été comparé.`,
     when: "Quand",
   },
 };
@@ -265,6 +259,9 @@ export const LANGUAGES = Object.keys(TEXTS);
 let current = chosen();
 
 export const language = () => current;
+
+/** How numbers and times are written: as in the country that the browser names, where it speaks the language. */
+const region = () => (navigator.languages ?? []).find((each) => each.slice(0, 2).toLowerCase() === current) ?? current;
 
 /** Take another language, and remember it. */
 export function choose(other) {
@@ -277,24 +274,36 @@ export function choose(other) {
 /** The text of a key, made of what was given. */
 export function text(key, ...given) {
   const found = key.split(".").reduce((inner, part) => inner?.[part], TEXTS[current]);
-  return typeof found === "function" ? found(...given) : found ?? key;
+  return spaced(typeof found === "function" ? found(...given) : found ?? key);
 }
 
-/** 0.9312 -> 93.1 %; what is not quite nothing or all doesn't become it. */
+/** French has spaces before some signs, at which no line may break. */
+function spaced(said) {
+  return current === "fr" && typeof said === "string" ? said.replace(/ (?=[:;?!»%])|(?<=«) /g, "\u00a0") : said;
+}
+
+/** 0.9312 -> 93.1%; what is not quite nothing or all doesn't become it. */
 export function share(value) {
-  const shown = (part, digits = 1) => new Intl.NumberFormat(current, { style: "percent", maximumFractionDigits: digits }).format(part);
-  if (value > 0 && value < 0.001) return `< ${shown(0.001)}`;
-  if (value < 1 && value > 0.999) return `> ${shown(0.999)}`;
-  return shown(value);
+  if (value > 0 && value < 0.001) return `< ${part(0.001, 1)}`;
+  if (value < 1 && value > 0.999) return `> ${part(0.999, 1)}`;
+  return part(value, 1);
+}
+
+/** 0.3 -> 30%, what people have set. */
+function part(value, digits = 0) {
+  return new Intl.NumberFormat(region(), { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: 1 }).format(value);
 }
 
 export function number(value, digits = 4) {
-  return new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(region(), { maximumFractionDigits: digits }).format(value);
 }
 
 export function time(iso) {
-  return new Intl.DateTimeFormat(current, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(region(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
+
+/** `Ada <ada@example.org>` -> Ada */
+const person = (who) => who.replace(/ <[^>]*>$/, "");
 
 function chosen() {
   let kept = null;
@@ -303,4 +312,11 @@ function chosen() {
   } catch { /* as above */ }
   const wanted = [kept, ...(navigator.languages ?? [])].filter(Boolean).map((each) => each.slice(0, 2).toLowerCase());
   return wanted.find((each) => LANGUAGES.includes(each)) ?? "en";
+}
+
+/** The texts that one language has and another lacks. */
+export function missing() {
+  const keys = (inner, before = "") => Object.entries(inner).flatMap(([key, value]) => (value?.constructor === Object ? keys(value, `${before}${key}.`) : [before + key]));
+  const all = Object.values(TEXTS).map((each) => keys(each));
+  return [...new Set(all.flat())].filter((key) => !all.every((each) => each.includes(key)));
 }
