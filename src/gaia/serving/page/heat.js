@@ -4,7 +4,7 @@ import { announce, label, make, words } from "./dom.js";
 
 const SIDE = 640; // px of the drawing's longer side
 const LITTLE = 0.01; // changes of the probability that say nothing
-const FOR = [240, 120, 0]; // hiding this makes the answer less likely
+const FOR = [255, 110, 0]; // hiding this makes the answer less likely
 const AGAINST = [20, 110, 240]; // and this more
 
 /** A figure: `rows` of by how much the probability of `answer` falls where that part is hidden. */
@@ -34,10 +34,12 @@ function draw(canvas, image, rows, crop, most) {
   canvas.height = Math.round(height * scale);
   const pen = canvas.getContext("2d");
   pen.drawImage(image, (image.width - width) / 2, (image.height - height) / 2, width, height, 0, 0, canvas.width, canvas.height);
-  pen.fillStyle = "rgb(0 0 0 / 0.25)";
+  pen.globalCompositeOperation = "saturation"; // colours say something else from here on
+  pen.fillStyle = "rgb(128 128 128 / 0.85)";
   pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.globalCompositeOperation = "source-over";
   const small = make("canvas", { width: rows[0].length, height: rows.length });
-  const pixels = rows.flat().flatMap((value) => [...(value > 0 ? FOR : AGAINST), Math.round(Math.min(1, Math.abs(value) / most) * 200)]);
+  const pixels = rows.flat().flatMap((value) => [...(value > 0 ? FOR : AGAINST), Math.round(Math.min(1, Math.abs(value) / most) * 225)]);
   small.getContext("2d").putImageData(new ImageData(Uint8ClampedArray.from(pixels), rows[0].length), 0, 0);
   pen.imageSmoothingQuality = "high";
   pen.drawImage(small, 0, 0, canvas.width, canvas.height);
