@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from gaia.errors import GaiaError, nearest
@@ -21,17 +20,16 @@ from gaia.registry import history
 from gaia.registry.names import PROD
 from gaia.runtime.answers import Answers
 from gaia.runtime.settings import Settings, band
-from gaia.serving import access, inspection, openapi, problems, protocol, saliency, uploads
+from gaia.serving import access, inspection, openapi, problems, protocol, saliency, static, uploads
 from gaia.serving.afterwards import Afterwards, Asked, of
 from gaia.serving.live import Live, Served
-from gaia.serving.metrics import Metrics
+from gaia.serving.metrics import Metrics, counted
 from gaia.serving.openapi import Carrying, Inspection, Prediction
 from gaia.serving.problems import Refused, members
 from gaia.serving.uploads import Carried
 from gaia.serving.work import Work
 from gaia.versions import diff, record, table
 
-PAGE = Path(__file__).parent / "page"
 Stage = Annotated[str, Query(description="which stage answers", examples=["prod", "staging"])]
 
 
@@ -105,7 +103,7 @@ def make(
     )  # fmt: skip
     app.state.server = server
     problems.install(app)
-    _pages(app)
+    static.install(app)
     _health(app, server)
     _lines(app, server)
     _answers(app, server)
@@ -113,14 +111,6 @@ def make(
     openapi.install(app, server.live)
     app.add_middleware(access.Guard, key=key)
     return app
-
-
-def _pages(app: FastAPI) -> None:
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
-
-    @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
 
 def _health(app: FastAPI, server: Server) -> None:
@@ -192,9 +182,11 @@ def _lines(app: FastAPI, server: Server) -> None:
 
     @app.get("/lines/{line}/shadow", tags=["lines"])
     async def shadow(line: str) -> dict[str, Any]:
-        """The stage that is asked beside prod, and the last inputs on which it disagreed."""
+        """The stage that is asked beside prod, of how many inputs, on how many it disagreed, and the last of these."""
         found = [each for each in list(server.afterwards.disagreements) if each["line"] == known(line)]
-        return {"stage": server.settings["shadow"], "disagreements": found[::-1]}
+        compared, disagreed = (counted(each, line) for each in (server.metrics.shadowed, server.metrics.disagreed))
+        return {"stage": server.settings["shadow"], "compared": compared, "disagreed": disagreed,
+                "disagreements": found[::-1]}  # fmt: skip
 
 
 def _answers(app: FastAPI, server: Server) -> None:
@@ -221,6 +213,12 @@ def _answers(app: FastAPI, server: Server) -> None:
             return {"heat": [[round(float(v), 4) for v in row] for row in saliency.heat(served.model, photo)]}
 
         return _said(served.facts() | {"input": name} | await server.work.do(look), start)
+
+    @app.get("/inspect", tags=["answers"])
+    async def policy() -> dict[str, Any] | None:
+        """Which lines an inspection asks, and the risks between which it doubts; null where conf/serving/ has none."""
+        said = server.settings["inspect"]
+        return dict(said) if said else None
 
     @app.post("/inspect", tags=["answers"], openapi_extra=Carrying.BOTH, responses=openapi.of(Inspection))
     async def inspect(request: Request, stage: Stage = PROD) -> Response:

@@ -62,3 +62,9 @@ class Metrics:
 def place(served: Served) -> tuple[str, str, str]:
     """The labels by which a version is counted."""
     return served.line, served.stage, served.version or WORKSPACE
+
+
+def counted(counter: Counter, line: str) -> int:
+    """What a counter came to for a line: all stages and versions."""
+    samples = (sample for family in counter.collect() for sample in family.samples)
+    return int(sum(each.value for each in samples if each.name.endswith("_total") and each.labels["line"] == line))
