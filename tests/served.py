@@ -13,8 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from gaia.config import yaml
-from gaia.runtime import settings
-from gaia.serving import app
+from gaia.serving import app, settings
 from pictures import encoded
 
 HERE = Path(__file__).parent

@@ -19,8 +19,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
-from gaia.runtime import settings
-from gaia.serving import app
+from gaia.serving import app, settings
 from pictures import chunk, encoded, picture, png
 from served import GREEN, set_serving, workspace
 

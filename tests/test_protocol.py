@@ -14,9 +14,8 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
-from gaia.runtime import settings
 from gaia.runtime.load import load
-from gaia.serving import app, tensors
+from gaia.serving import app, settings, tensors
 from served import GREEN, RED, serving, set_serving, workspace
 
 triton = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")

@@ -12,8 +12,7 @@ from fastapi.testclient import TestClient
 
 from gaia import files
 from gaia.errors import GaiaError
-from gaia.runtime import settings
-from gaia.serving import access
+from gaia.serving import access, settings
 from served import GREEN, RED, ROW, photos, serving, set_serving, workspace
 
 JSON = {"content-type": "application/json"}

@@ -102,8 +102,8 @@ def _counted(batches: Iterator[Answers]) -> Iterator[Answers]:
 
 @contextmanager
 def _model(asked: argparse.Namespace) -> Iterator[_Asked]:
-    from gaia.runtime import settings
     from gaia.runtime.load import load
+    from gaia.serving import settings
 
     if _is_artifact(asked.here / asked.line):
         if asked.stage or asked.version:

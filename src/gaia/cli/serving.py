@@ -74,8 +74,7 @@ def _replay(asked: argparse.Namespace) -> None:
 def _answers(asked: argparse.Namespace, model: Predictor) -> Iterator[Answers]:
     if not asked.log:
         return given.answers(model, asked.inputs, asked.here)
-    from gaia.runtime import settings
-    from gaia.serving import answerlog
+    from gaia.serving import answerlog, settings
 
     folder = settings.read()["log"]["folder"]
     if folder is None:

@@ -15,10 +15,10 @@ from gaia.errors import errors_as, first_line, warn
 from gaia.registry.names import PROD
 from gaia.runtime import answers
 from gaia.runtime.answers import Answer
-from gaia.runtime.settings import Settings, band
 from gaia.serving import answerlog
 from gaia.serving.live import Live, Served
 from gaia.serving.metrics import Metrics, place
+from gaia.serving.settings import Settings, band
 
 WAITING = 256  # requests; more are dropped, and counted
 SHOWN = 50  # disagreements that are remembered

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from gaia.errors import GaiaError
 from gaia.runtime.answers import Answer
-from gaia.runtime.settings import Inspect
 from gaia.serving.live import Served
+from gaia.serving.settings import Inspect
 
 UNCERTAIN = "uncertain"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -11,14 +11,12 @@ from fastapi.responses import JSONResponse
 from gaia.errors import GaiaError
 from gaia.registry.names import PROD
 from gaia.runtime.answers import Answers, of_inputs
-from gaia.runtime.settings import band
 from gaia.serving import problems, tensors, uploads
 from gaia.serving.live import Served
 from gaia.serving.metrics import WORKSPACE
 from gaia.serving.problems import Refused
-
-if TYPE_CHECKING:
-    from gaia.serving.app import Server
+from gaia.serving.server import Server
+from gaia.serving.settings import band
 
 
 def install(app: FastAPI, server: Server) -> None:

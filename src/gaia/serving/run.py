@@ -15,8 +15,7 @@ from gaia.deployments import servers
 from gaia.deployments.servers import Server
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError, warn
-from gaia.runtime import settings
-from gaia.serving import access
+from gaia.serving import access, settings
 
 if TYPE_CHECKING:
     from gaia.serving.live import Live

@@ -13,8 +13,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gaia.errors import GaiaError, printable, shown
-from gaia.runtime.settings import Limits
 from gaia.serving.problems import Refused
+from gaia.serving.settings import Limits
 
 
 class Carried(NamedTuple):

@@ -11,8 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-from gaia.runtime.settings import Limits
 from gaia.serving.problems import Refused
+from gaia.serving.settings import Limits
 
 T = TypeVar("T")
 CGROUP = Path("/sys/fs/cgroup/cpu.max")

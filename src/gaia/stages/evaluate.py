@@ -17,6 +17,7 @@ from gaia.data.dataset import Dataset
 from gaia.evaluation import reports
 from gaia.evaluation.results import accuracy
 from gaia.evaluation.timings import timed
+from gaia.frameworks import onnx
 from gaia.runtime import artifact, contract, golden
 from gaia.runtime.load import load, open_model
 from gaia.stages.process import run
