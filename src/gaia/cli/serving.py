@@ -12,6 +12,7 @@ from gaia.cli.verb import FILES, print_json, verb
 from gaia.errors import GaiaError, printable
 
 if TYPE_CHECKING:
+    from gaia.deployments.servers import Server
     from gaia.runtime.answers import Answers
     from gaia.runtime.predictor import Predictor
 
@@ -46,7 +47,12 @@ def _serve(asked: argparse.Namespace) -> None:
         raise GaiaError(
             f"{error.name} is not installed", "`pip install 'gaia-vision[serve]'` brings what serves"
         ) from None
-    run.serve(asked.host, asked.port, asked.follow)
+
+    def ready(server: Server) -> None:
+        if asked.json:
+            print_json(server._asdict() | {"problems": [each._asdict() for each in server.problems]}, line=True)
+
+    run.serve(asked.host, asked.port, asked.follow, ready)
 
 
 def _replay(asked: argparse.Namespace) -> None:

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from gaia.serving.live import Live
 
 
-def serve(host: str, port: int, follow: bool, root: Path = Path()) -> None:
-    """Answer until stopped. Raises GaiaError for settings that can't hold, an address that is taken, or one that others
-    reach while there is no key."""
+def serve(
+    host: str, port: int, follow: bool, ready: Callable[[Server], None] = lambda server: None, root: Path = Path()
+) -> None:  # fmt: skip
+    """Answer until stopped; `ready` is called once, with what answers then.
+
+    Raises GaiaError for settings that can't hold, an address that is taken, or one that others reach while there is no
+    key.
+    """
     said, key = settings.read(root), access.check(host)
     import uvicorn
 
@@ -33,7 +38,7 @@ def serve(host: str, port: int, follow: bool, root: Path = Path()) -> None:
     return_freed_memory()
     if follow:
         threading.Thread(target=_follow, args=(said["follow"], root), name="follow", daemon=True).start()
-    with closing(_listen(host, port)) as listening, _told(host, listening.getsockname()[1], root) as tell:
+    with closing(_listen(host, port)) as listening, _told(host, listening.getsockname()[1], ready, root) as tell:
         application = app.make(said, root, key, tell)
         config = uvicorn.Config(
             application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
@@ -51,15 +56,19 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _told(host: str, port: int, root: Path) -> Iterator[Callable[[Live], None]]:
+def _told(host: str, port: int, ready: Callable[[Server], None], root: Path) -> Iterator[Callable[[Live], None]]:
     """What says on stderr, and to `gaia status`, what answers and what doesn't."""
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    first = [ready]
     with servers.saying(port, root) as say:
 
         def tell(live: Live) -> None:
             names = [f"{each.line}@{each.version or 'workspace'} in {each.stage}" for each in live.served.values()]
             wrong = list(dict.fromkeys([*live.problems.values(), *live.unanswered().values()]))
-            say(Server(url, names, wrong))
+            said = Server(url, names, wrong)
+            say(said)
+            while first:
+                first.pop()(said)
             print(f"{url} answers with {', '.join(names) or 'nothing'}", file=sys.stderr, flush=True)
             for note in dict.fromkeys(each.note for each in live.served.values() if each.note):
                 warn(f"{note}.", about=note)
