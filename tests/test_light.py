@@ -68,7 +68,7 @@ def test_it_answers(light: Path, tmp_path: Path) -> None:
 def test_what_takes_an_extra_names_it(light: Path, tmp_path: Path) -> None:
     root = workspace(tmp_path)
     (root / "rows.parquet").write_bytes(b"PAR1")
-    for words in (("predict", "cultures", "rows.parquet"), ("config", "plants"), ("results",)):
+    for words in (("predict", "cultures", "rows.parquet"), ("config", "plants"), ("versions", "plants")):
         done = gaia(light, root, *words)
         assert "Traceback" not in done.stderr, done.stderr
     assert "`pip install pyarrow`" in gaia(light, root, "predict", "cultures", "rows.parquet").stderr
