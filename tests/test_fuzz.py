@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import schemathesis
 import uvicorn
@@ -98,7 +98,7 @@ def test_bad_files_are_sentences(url: str) -> None:
     """One request for each, and one for all of them together with a good one, which is answered."""
     bad = files()
     assert len(bad) > 80
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx2.Client(base_url=url, timeout=60) as client:
         answered = 0
         for name, content in bad:
             said = client.post("/lines/plants/predict", files={"files": (name, content)})
@@ -128,7 +128,7 @@ BODIES = [
     "path", ["/lines/cultures/predict", "/lines/plants/predict", "/inspect", "/v2/models/cultures/infer"]
 )
 def test_bad_bodies_are_sentences(url: str, path: str) -> None:
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx2.Client(base_url=url, timeout=60) as client:
         for body in BODIES:
             said = client.post(path, content=body.encode(), headers=HEADERS)
             assert said.status_code in (200, 400, 413, 422), (body[:80], said.text)
@@ -150,4 +150,4 @@ def test_a_client_that_goes_away_leaves_the_others(url: str) -> None:
     for cut in CUT:
         with socket.create_connection((host, int(port)), timeout=5) as client:
             client.sendall(cut)
-    assert httpx.get(f"{url}/ready").status_code == 200
+    assert httpx2.get(f"{url}/ready").status_code == 200

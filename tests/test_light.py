@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from conftest import ROOT, Project
@@ -91,7 +91,7 @@ def test_it_syncs_and_serves(light: Path, released: Project, tmp_path: Path) -> 
     try:
         url = until(lambda: next((each.url for each in servers.running(host.root)), None), 60, log)
         rows = {"rows": [{"species": "oyster", "days": 1}]}
-        ask = lambda: httpx.post(f"{url}/lines/spores/predict", json=rows)  # noqa: E731
+        ask = lambda: httpx2.post(f"{url}/lines/spores/predict", json=rows)  # noqa: E731
         until(lambda: ask().status_code == 200, 30, log)
         assert ask().json()["version"] == "v1.1.0"
     finally:

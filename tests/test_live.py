@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -43,7 +43,7 @@ def project(released: Project) -> Project:
 
 
 @contextmanager
-def running(project: Project, *options: str) -> Iterator[httpx.Client]:
+def running(project: Project, *options: str) -> Iterator[httpx2.Client]:
     """`gaia serve` as a user starts it, and a client of it."""
     log = project.root.parent / "serve.log"
     with log.open("w") as out:
@@ -53,7 +53,7 @@ def running(project: Project, *options: str) -> Iterator[httpx.Client]:
         )  # fmt: skip
     try:
         url = until(lambda: next((each.url for each in servers.running(project.root)), None), 60, log)
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx2.Client(base_url=url, timeout=30) as client:
             yield client
     finally:
         server.send_signal(signal.SIGTERM)
@@ -70,7 +70,7 @@ def until(found: Callable[[], Any], seconds: float, log: Path | None = None) -> 
     raise AssertionError(log.read_text() if log else "in vain")
 
 
-def answer(client: httpx.Client | TestClient, stage: str = "prod") -> dict[str, Any]:
+def answer(client: httpx2.Client | TestClient, stage: str = "prod") -> dict[str, Any]:
     response = client.post(f"/lines/spores/predict?stage={stage}", json={"rows": [ROW]})
     assert response.status_code == 200, response.text
     return dict(response.json())
@@ -93,7 +93,7 @@ def test_a_deployment_and_a_rollback_take_effect_without_a_failed_request(projec
     with running(project) as client:
 
         def ask() -> None:
-            with httpx.Client(base_url=client.base_url, timeout=30) as mine:
+            with httpx2.Client(base_url=client.base_url, timeout=30) as mine:
                 while not stop.is_set():
                     response = mine.post("/lines/spores/predict", json={"rows": [ROW]})
                     if response.status_code != 200:

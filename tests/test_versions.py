@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from conftest import Project, Store
 from gaia.errors import GaiaError
@@ -101,7 +102,14 @@ def test_a_version_is_told_from_its_tag_in_a_fresh_clone_as_where_it_was_made(
 
 def test_the_card_is_markdown_that_says_what_the_model_is(versioned: Project) -> None:
     card = versioned.run("gaia", "show", "cultures@v1.1.0", "--card").stdout
-    assert card.startswith("# cultures@v1.1.0\n")
+    said = ModelCard(card).data  # as the hub reads it
+    assert (said.pipeline_tag, said.library_name) == ("tabular-classification", "catboost")
+    accuracy = next(each for each in said.eval_results if each.metric_type == "accuracy")
+    assert (
+        accuracy.metric_value
+        == json.loads(versioned.run("gaia", "show", "cultures@v1.1.0", "--json").stdout)["metrics"]["accuracy"]
+    )
+    assert "\n# cultures@v1.1.0\n" in card
     for heading in ("Input", "Performance", "Gates", "Data", "Training", "Identity"):
         assert f"\n## {heading}\n" in card
     assert "| contaminated |" in card

@@ -72,7 +72,7 @@ def text(found: dict[str, Any]) -> list[str]:
 
 
 def card(found: dict[str, Any]) -> str:
-    """What `show` found, as a model card in Markdown."""
+    """What `show` found, as a model card in Markdown, headed by the metadata that Hugging Face's hub reads."""
     metrics, manifest = found["metrics"], found["manifest"]
     classes = [
         f"| {label} | {_number(n['precision'])} | {_number(n['recall'])} | {_number(n['f1'])} | {n['n']} |"
@@ -104,7 +104,30 @@ def card(found: dict[str, Any]) -> str:
         f"`gaia reproduce {found['version']}` makes it once more; `git checkout {found['version']}` brings the whole "
         f"project as it was.",
     ]
-    return "\n".join(printable(line) for line in "\n\n".join(parts).split("\n")) + "\n"
+    text = "\n".join(printable(line) for line in "\n\n".join(parts).split("\n"))
+    return f"---\n{yaml.dump(_metadata(found))}---\n{text}\n"
+
+
+def _metadata(found: dict[str, Any]) -> dict[str, Any]:
+    """https://huggingface.co/docs/hub/model-cards#model-card-metadata; no licence, since nothing here knows one."""
+    contract, metrics = found["contract"] or {}, found["metrics"]
+    kind = "tabular-classification" if contract.get("input", {}).get("kind") == "table" else "image-classification"
+    library = "onnx" if str(contract.get("model")).endswith(".onnx") else contract.get("framework")
+    measured = [
+        {"type": key, "value": metrics[key]} for key in ("accuracy", "f1", "roc_auc") if metrics.get(key) is not None
+    ]
+    line = found["version"].partition("@")[0]
+    result = {
+        "task": {"type": kind},
+        "dataset": {"type": line, "name": f"the test split of {line}", "split": "test"},
+        "metrics": measured,
+    }
+    return {
+        **({"library_name": library} if library else {}),
+        "pipeline_tag": kind,
+        "tags": ["gaia-vision", line],
+        "model-index": [{"name": found["version"], "results": [result]}],
+    }
 
 
 def gate_lines(gates: list[dict[str, Any]]) -> list[str]:

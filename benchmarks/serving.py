@@ -1,0 +1,175 @@
+"""How fast what is live answers: `gaia serve` against the runtime alone, and against plain peers, in one run.
+
+`python benchmarks/serving.py [--seconds 5] [--peers FOLDER]`; writes benchmarks/serving.json. Peers live in an environment of
+their own (`--peers`, made and filled when it is not there: mlflow, litserve, bentoml, and what the runtime needs), and serve the
+same ONNX file to the same photo. The client is a raw socket in processes of its own, on the same cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from gaia.runtime.load import load
+from gaia.serving.work import cores
+
+ROOT = Path(__file__).parent.parent
+PHOTO = min((ROOT / "data/raw/demo_plants/grass").glob("*.jpg"))
+BAG = min((ROOT / "data/raw/demo_bags/healthy").glob("*.jpg"))
+ROW = {"species": "oyster", "substrate": "straw", "days": 12, "humidity": 85.5, "co2": 900}
+BOUNDARY = "b0undary"
+
+
+def form(photo: Path) -> bytes:
+    """A photo as a form's field."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return head.encode() + photo.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def request(path: str, body: bytes, kind: str) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def exchange(connection: socket.socket, asked: bytes) -> tuple[int, bytes]:
+    """Status and body of one request on a kept connection."""
+    connection.sendall(asked)
+    said = b""
+    while b"\r\n\r\n" not in said:
+        said += (more := connection.recv(65536))
+        assert more, said
+    head, _, body = said.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)[1])  # type: ignore[index]
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1]), body
+
+
+def client(port: int, asked: bytes, seconds: float, found: Any) -> None:
+    """Ask again and again; put the seconds of each request, and how many failed."""
+    took, failed = [], 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = time.perf_counter() + seconds
+        while (start := time.perf_counter()) < end:
+            status, _ = exchange(connection, asked)
+            took.append(time.perf_counter() - start)
+            failed += status != 200
+    found.put((took, failed))
+
+
+def load_test(port: int, asked: bytes, clients: int, seconds: float) -> dict[str, float]:
+    """Requests a second, and the median and 99th percentile of a request in ms."""
+    found: Any = multiprocessing.Queue()
+    askers = [multiprocessing.Process(target=client, args=(port, asked, seconds, found)) for _ in range(clients)]
+    for asker in askers:
+        asker.start()
+    results = [found.get() for _ in askers]
+    for asker in askers:
+        asker.join()
+    took = sorted(each for result, _ in results for each in result)
+    assert not sum(failed for _, failed in results), "requests failed"
+    return {"per_second": round(len(took) / seconds, 1), "p50_ms": round(1e3 * statistics.median(took), 2),
+            "p99_ms": round(1e3 * took[int(0.99 * (len(took) - 1))], 2)}  # fmt: skip
+
+
+def runtime_alone(line: str, photo: Path, seconds: float, threads: int = 1) -> float:
+    """Photos a second: read and answered, one after the other, in this process."""
+    model, content = load(ROOT / "data/models" / line, threads=threads), photo.read_bytes()
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        model.decide(model.probabilities(model.read_photos([(content, "a.jpg")])))
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def on_all_cores(line: str, photo: Path, seconds: float) -> float:
+    """The same in as many processes as cores."""
+    with multiprocessing.get_context("spawn").Pool(cores()) as pool:
+        return sum(pool.starmap(runtime_alone, [(line, photo, seconds)] * cores()))
+
+
+@contextmanager
+def started(command: list[str], port: int, ask: bytes, folder: Path = ROOT, **environment: str) -> Iterator[tuple[float, int]]:
+    """A server, its seconds from the process's start to its first answer, and its pid."""
+    start = time.perf_counter()
+    log = Path(f"/tmp/bench-{port}.log")
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=os.environ | environment, start_new_session=True)
+    try:
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+                    status, body = exchange(connection, ask)
+                    if status == 200:
+                        break
+                    assert status >= 500, body
+            except (OSError, AssertionError, TypeError):
+                assert process.poll() is None and time.perf_counter() - start < 120, log.read_text()[-2000:]
+            time.sleep(0.02)
+        yield time.perf_counter() - start, process.pid
+    finally:
+        family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+        for each in family:
+            each.terminate()
+        psutil.wait_procs([each for each in family if isinstance(each, psutil.Process)], 10)
+        process.wait(10)
+
+
+def megabytes(pid: int) -> float:
+    """Resident memory of a process and its children (shared pages counted once each: PSS)."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return round(sum(each.memory_full_info().pss for each in family) / 1e6)
+
+
+def ours(seconds: float) -> dict[str, Any]:
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    asked = {
+        "plants": request("/lines/plants/predict", form(PHOTO), kind),
+        "bags": request("/lines/bags/predict", form(BAG), kind),
+        "cultures": request("/lines/cultures/predict", json.dumps({"rows": [ROW]}).encode(), "application/json"),
+    }
+    command, port = [sys.executable, "-m", "gaia", "serve", "--port", "8790"], 8790
+    found: dict[str, Any] = {}
+    with started(command, port, asked["cultures"]) as (first, pid), socket.create_connection(("127.0.0.1", port)) as connection:
+        begun = time.perf_counter()
+        assert all(exchange(connection, ask)[0] == 200 for ask in asked.values())
+        found["start_to_all_three_s"] = round(first + time.perf_counter() - begun, 2)
+        for line, ask in asked.items():
+            found[line] = {f"{n}_clients": load_test(port, ask, n, seconds) for n in (1, 4, 8)}
+        found["memory_mb"] = megabytes(pid)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--peers", type=Path)
+    asked = parser.parse_args()
+    found: dict[str, Any] = {"load_before": os.getloadavg()[0], "cores": cores()}
+    for line, photo in (("plants", PHOTO), ("bags", BAG)):
+        found[f"runtime_{line}"] = {
+            "one_thread_per_second": round(runtime_alone(line, photo, asked.seconds), 1),
+            "all_cores_per_second": round(on_all_cores(line, photo, asked.seconds), 1),
+        }
+    found["gaia"] = ours(asked.seconds)
+    print(json.dumps(found, indent=2))
+    (ROOT / "benchmarks/serving.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
