@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gaia.console import console
 from gaia.data import dataset, hashed, table
 from gaia.data import photos as photos_of
 from gaia.errors import GaiaError
+from gaia.versions import ready
 from pictures import encoded, picture
 from test_photos import config
 
@@ -216,8 +218,8 @@ def test_many_are_named_ten_at_a_time(own: Project) -> None:
 
 
 def test_compose_names_them_before_dvc_hashes_the_folder(tmp_path: Path) -> None:
-    """C4, with a real `dvc repro`, whose compose runs first; and `make repro`'s look, where compose has nothing to do
-    or DVC would hash what it keeps already before it."""
+    """C4, with a real `dvc repro`, whose compose runs first; and the look of `make repro`, where compose has nothing to
+    do or DVC would hash what it keeps already before it, of `gaia status`, `gaia release` and `git commit`."""
     project = checkout(tmp_path / "project")
     own = project.path("data/raw/own/dandelion")
     own.mkdir(parents=True)
@@ -225,13 +227,17 @@ def test_compose_names_them_before_dvc_hashes_the_folder(tmp_path: Path) -> None
     project.edit("params.yaml", lambda params: params["lines"]["plants"].update(raw="own"))
     os.mkfifo(own / "pipe.jpg")
     (own / "nowhere.png").symlink_to("no.png")
-    for command in (("dvc", "repro", "prepare@plants"), ("python", "-m", "gaia.data.hashed"), ("gaia", "status")):
+    project.path(".venv").symlink_to(sys.prefix)
+    looks = ("python", "-m", "gaia.data.hashed"), ("gaia", "status"), (".githooks/pre-commit",)
+    for command in (("dvc", "repro", "prepare@plants"), *looks):
         done = subprocess.run(["timeout", "40", *command], cwd=project.root, env=project.environment, text=True,
                               capture_output=True)  # fmt: skip
         assert done.returncode not in (0, 124), command
         said = done.stdout + done.stderr
         assert "data/raw/own/dandelion/pipe.jpg is a named pipe" in said
         assert "data/raw/own/dandelion/nowhere.png is a link that leads nowhere" in said
+    with pytest.raises(GaiaError, match=r"pipe\.jpg is a named pipe"):
+        ready.check_pipeline("plants", project.root)
     assert not project.path("data/config/plants.yaml").exists()
     recipe = (ROOT / "Makefile").read_text().partition("\nrepro:")[2].splitlines()[1:3]
     assert recipe == ["\t@python -m gaia.data.hashed", "\tdvc repro"]
