@@ -91,7 +91,7 @@ def read(
     except Exception as error:  # Pillow's plugins raise what they like on hostile bytes
         said = str(error) or type(error).__name__
         cut = any(word in said.lower() for word in ("truncated", "broken", "not enough"))
-        said = "more than 64 MB of text beside the picture" if "MAX_TEXT" in said else said
+        said = "too much text beside the picture" if "MAX_TEXT" in said else said
         raise UnusablePhoto(f"{'truncated' if cut else 'unreadable'}: {said}") from None
     if mode != "RGB":
         notes.append(f"{mode} converted to RGB")
