@@ -155,7 +155,7 @@ ODD = [  # name, how it comes, what is said, whether DVC stops there
     ("b\udcff'\n.png", file(), r"/b\xff\x27\x0a.png' $'data/raw/own/a/b_\x27\x0a.png'` renames it.", True),
     (".dvcignore", file(), f"lies in what DVC hashes{ENDS}; `rm {AT}.dvcignore`", True),
     ("closed.png", file(0), f"can't be read{ENDS}; `chmod u+r {AT}closed.png` allows it.", True),
-    ("closed", folder(0), f"can't be read, of which DVC pins nothing then; `chmod -R u+rX {AT}closed` allows", False),
+    ("closed", folder(0), f"can't be read{ENDS}; `chmod -R u+rX {AT}closed` allows it.", True),
     ("other", linked("../b"), f"is {LINK}; `rm {AT}other` removes it, `rm {AT}other && cp -r ", False),
     ("loop", linked(".."), f"is {LINK}; `rm {AT}loop` removes it.", False),
     (
@@ -173,9 +173,9 @@ def test_what_dvc_cannot_pin_is_named_with_what_mends_it(
 ) -> None:
     """C1, C4 and their siblings: DVC ends or hangs at some, and leaves the others out without a word; before, `prepare`
     read these. Each cure is executed, until none is needed, and DVC takes the folder then."""
-    if os.geteuid() == 0 and "closed" in name:
-        pytest.skip("root may read everything")
     make(RAW / "a" / name)
+    if "closed" in name and os.access(RAW / "a" / name, os.R_OK):
+        pytest.skip("root may read everything")
     with pytest.raises(GaiaError) as caught:
         prepared(own.root / "out")
     assert sentence in str(caught.value)
@@ -189,10 +189,10 @@ def test_what_dvc_cannot_pin_is_named_with_what_mends_it(
 
 
 def stopped(project: Project) -> bool:
-    """Whether `dvc add` fails, or takes more than three seconds for these few photos."""
+    """Whether `dvc add` fails, or takes more than six seconds for these few photos."""
     try:
         done = subprocess.run(["dvc", "add", "--quiet", str(RAW)], cwd=project.root, env=project.environment,
-                              capture_output=True, timeout=4)  # fmt: skip
+                              capture_output=True, timeout=6)  # fmt: skip
     except subprocess.TimeoutExpired:
         return True
     return done.returncode != 0

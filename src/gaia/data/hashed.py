@@ -8,6 +8,7 @@ import re
 import shlex
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,17 +43,21 @@ def look(raw: Path, root: Path = Path()) -> Found:
     for place, folders, names in DvcIgnoreFilter(localfs, str(root.absolute())).walk(localfs, str(top)):
         folder = Path(place).relative_to(top)
         for name in names:
-            found.problems.extend(_file_problems(raw / folder / name))
-        if any(part.startswith(".") for part in folder.parts):
-            continue
+            if not _is_plain(place, name):
+                found.problems.extend(_file_problems(raw / folder / name))
+        hidden = not all(map(_shown, folder.parts))
         for name in folders:
-            found.problems.extend((_folder_problems if _shown(name) else _name_problems)(raw / folder / name))
+            if not (raw / folder / name).is_symlink() or not (hidden or name.startswith(".")):
+                found.problems.extend(_folder_problems(raw / folder / name))
+        if hidden:
+            continue
         for name in filter(_shown, names):
             if name.lower() in _LEFTOVERS or Path(name).suffix.lower() in _SIDECARS:
                 found.left_out[folder / name] = "no photos by their names"
             else:
                 found.files.append(folder / name)
-        here = {path.name for path in Path(place).iterdir()}
+        with os.scandir(place) as entries:
+            here = {entry.name for entry in entries}
         for name in filter(_shown, sorted(here.difference(folders, names))):
             if (raw / folder / name / ".dvc").is_dir():
                 found.problems.extend(_subproject_problems(raw / folder / name))
@@ -89,6 +94,15 @@ def _shown(name: str) -> bool:
     return not name.startswith(".")
 
 
+def _is_plain(place: str, name: str) -> bool:
+    """Whether a file has no problem, in a fraction of the time that it takes to say which."""
+    path = f"{place}/{name}"
+    with suppress(OSError):
+        mode = os.stat(path).st_mode  # noqa: PTH116 (the time is that of making a Path for each)
+        return name.isprintable() and name != ".dvcignore" and stat.S_ISREG(mode) and os.access(path, os.R_OK)
+    return False
+
+
 def _file_problems(path: Path) -> Iterator[Problem]:
     """Why DVC can't hash a file, or what is no folder."""
     said, remove = printable(str(path)), f"`rm {_quoted(path)}` removes it"
@@ -109,17 +123,15 @@ def _file_problems(path: Path) -> Iterator[Problem]:
 
 
 def _folder_problems(path: Path) -> Iterator[Problem]:
-    """Why DVC leaves a folder out."""
+    """Why DVC can't hash a folder, or leaves it out."""
     said = printable(str(path))
     if path.is_symlink():
-        there = path.resolve()
-        mend = f"`rm {_quoted(path)}` removes it"
+        mend, there = f"`rm {_quoted(path)}` removes it", path.resolve()
         if not path.parent.resolve().is_relative_to(there):
             mend += f", `rm {_quoted(path)} && cp -r {_quoted(there)} {_quoted(path)}` puts a copy in its place"
         yield Problem(f"{said} is a link to a folder, of which DVC pins nothing", mend)
     elif not os.access(path, os.R_OK | os.X_OK):
-        mend = f"`chmod -R u+rX {_quoted(path)}` allows it"
-        yield Problem(f"{said} can't be read, of which DVC pins nothing then", mend)
+        yield Problem(f"{said} can't be read, at which DVC ends", f"`chmod -R u+rX {_quoted(path)}` allows it")
     yield from _name_problems(path)
 
 
