@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,16 @@ def test_many_are_named_ten_at_a_time(own: Project) -> None:
         hashed.check(["own", "own", "missing"])
     assert len(caught.value.problems) == 11
     assert caught.value.problems[-1].found == "data/raw/own holds 15 more of such"
+
+
+def test_whatever_else_is_wrong_in_params_is_left_to_others(own: Project) -> None:
+    (RAW / "a/x").symlink_to("nowhere")
+    lines = {"a": {"raw": "../../.."}, "b": {"raw": "/etc"}, "c": {"raw": ["x"]}, "d": None, "e": {"raw": "own"}}
+    for text, problems in (("lines: [", 0), ("lines: 3", 0), (f"lines: {json.dumps(lines)}", 1)):
+        Path("params.yaml").write_text(text)
+        with pytest.raises(GaiaError) if problems else nullcontext() as caught:
+            hashed.check_all()
+        assert not problems or len(caught.value.problems) == problems
 
 
 def test_compose_names_them_before_dvc_hashes_the_folder(tmp_path: Path) -> None:

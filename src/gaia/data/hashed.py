@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gaia import paths
 from gaia.config import yaml
@@ -83,11 +83,13 @@ def check(raws: Iterable[str], root: Path = Path()) -> None:
 
 
 def check_all(root: Path = Path()) -> None:
-    """`check` for every folder that params.yaml names, whatever else is wrong there."""
-    params = yaml.read(root / paths.PARAMS)
+    """`check` for every folder that params.yaml names, whatever else is wrong there: others say that."""
+    params: dict[str, Any] = {}
+    with suppress(GaiaError):
+        params = yaml.read(root / paths.PARAMS)
     lines, demo = (section if isinstance(section := params.get(key), dict) else {} for key in ("lines", "demo"))
     raws = (entry.get("raw") for entry in lines.values() if isinstance(entry, dict))
-    check([raw for raw in (*demo, *raws) if isinstance(raw, str)], root)
+    check([raw for raw in (*demo, *raws) if isinstance(raw, str) and paths.RAW.match(raw)], root)
 
 
 def _shown(name: str) -> bool:
