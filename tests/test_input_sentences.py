@@ -179,7 +179,7 @@ PHOTOS = [
     (encoded(picture(1), "JPEG2000"), "JPEG 2000, which isn't read here: convert it to JPEG"),
     (encoded(picture(1), "JPEG2000", no_jp2=True), "JPEG 2000, which isn't read here: convert it to JPEG"),
     (encoded(picture(1), "AVIF"), "HEIC or AVIF, which isn't read here: convert it to JPEG"),
-    (encoded(picture(1), "PDF"), "a PDF, which isn't read here: convert it to JPEG"),
+    (encoded(picture(1), "PDF"), "not an image"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL, which isn't read here: convert it to JPEG"),
     (b"8BPS\0\x01", "a Photoshop file, which isn't read here: convert it to JPEG"),
     (b"<html>404</html>", "not an image"),

@@ -36,7 +36,6 @@ _OTHERS = (  # where a file that Pillow doesn't read here begins, with what, and
     (4, b"JXL \r\n", f"JPEG XL, {_CONVERT}"),
     (0, b"\xff\x0a", f"JPEG XL, {_CONVERT}"),
     (0, b"8BPS", f"a Photoshop file, {_CONVERT}"),
-    (0, b"%PDF", f"a PDF, {_CONVERT}"),
     (0, LFS, "a Git LFS pointer, not the photo: `git lfs pull` brings it"),
 )
 _UPRIGHT = {  # EXIF orientation -> what undoes it
