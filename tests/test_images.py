@@ -322,7 +322,7 @@ def test_a_bomb_is_refused_without_memory(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == sorted(bombs())
     for line in lines:
         _, megabytes, reason = line.split(" ", 2)
-        assert reason.startswith("too large" if "bomb" in line else "unreadable: Decompressed data too large")
+        assert reason.startswith("too large" if "bomb" in line else "unreadable: too much text beside the picture")
         assert float(megabytes) < 50
 
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 # What lines and stages of deployment are called; such a name stands in tags and in paths.
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+RAW = re.compile(r"^\w[\w. -]*(/\w[\w. -]*)*$")  # what lines name below data/raw
 Bucket = Literal["models", "plants-images", "data"]  # DVC's remotes (.dvc/config), each a bucket of the storage
 BUCKETS: tuple[str, ...] = get_args(Bucket)
 

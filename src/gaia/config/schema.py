@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
+from gaia import paths
 from gaia.config.framework import framework
 from gaia.errors import shown
 
@@ -174,7 +175,7 @@ class Gates(Strict):
 
 
 class Line(Strict):
-    raw: Annotated[str, Field(pattern=r"^\w[\w. -]*(/\w[\w. -]*)*$")]  # below data/raw
+    raw: Annotated[str, Field(pattern=paths.RAW.pattern)]  # below data/raw
     question: str | None
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     evaluation: Evaluation

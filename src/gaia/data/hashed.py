@@ -8,8 +8,9 @@ import re
 import shlex
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gaia import paths
 from gaia.config import yaml
@@ -42,17 +43,21 @@ def look(raw: Path, root: Path = Path()) -> Found:
     for place, folders, names in DvcIgnoreFilter(localfs, str(root.absolute())).walk(localfs, str(top)):
         folder = Path(place).relative_to(top)
         for name in names:
-            found.problems.extend(_file_problems(raw / folder / name))
-        if any(part.startswith(".") for part in folder.parts):
-            continue
+            if not _is_plain(place, name):
+                found.problems.extend(_file_problems(raw / folder / name))
+        hidden = not all(map(_shown, folder.parts))
         for name in folders:
-            found.problems.extend((_folder_problems if _shown(name) else _name_problems)(raw / folder / name))
+            if not (raw / folder / name).is_symlink() or not (hidden or name.startswith(".")):
+                found.problems.extend(_folder_problems(raw / folder / name))
+        if hidden:
+            continue
         for name in filter(_shown, names):
             if name.lower() in _LEFTOVERS or Path(name).suffix.lower() in _SIDECARS:
                 found.left_out[folder / name] = "no photos by their names"
             else:
                 found.files.append(folder / name)
-        here = {path.name for path in Path(place).iterdir()}
+        with os.scandir(place) as entries:
+            here = {entry.name for entry in entries}
         for name in filter(_shown, sorted(here.difference(folders, names))):
             if (raw / folder / name / ".dvc").is_dir():
                 found.problems.extend(_subproject_problems(raw / folder / name))
@@ -78,15 +83,26 @@ def check(raws: Iterable[str], root: Path = Path()) -> None:
 
 
 def check_all(root: Path = Path()) -> None:
-    """`check` for every folder that params.yaml names, whatever else is wrong there."""
-    params = yaml.read(root / paths.PARAMS)
+    """`check` for every folder that params.yaml names, whatever else is wrong there: others say that."""
+    params: dict[str, Any] = {}
+    with suppress(GaiaError):
+        params = yaml.read(root / paths.PARAMS)
     lines, demo = (section if isinstance(section := params.get(key), dict) else {} for key in ("lines", "demo"))
     raws = (entry.get("raw") for entry in lines.values() if isinstance(entry, dict))
-    check([raw for raw in (*demo, *raws) if isinstance(raw, str)], root)
+    check([raw for raw in (*demo, *raws) if isinstance(raw, str) and paths.RAW.match(raw)], root)
 
 
 def _shown(name: str) -> bool:
     return not name.startswith(".")
+
+
+def _is_plain(place: str, name: str) -> bool:
+    """Whether a file has no problem, in a fraction of the time that it takes to say which."""
+    path = f"{place}/{name}"
+    with suppress(OSError):
+        mode = os.stat(path).st_mode  # noqa: PTH116 (the time is that of making a Path for each)
+        return name.isprintable() and name != ".dvcignore" and stat.S_ISREG(mode) and os.access(path, os.R_OK)
+    return False
 
 
 def _file_problems(path: Path) -> Iterator[Problem]:
@@ -109,17 +125,15 @@ def _file_problems(path: Path) -> Iterator[Problem]:
 
 
 def _folder_problems(path: Path) -> Iterator[Problem]:
-    """Why DVC leaves a folder out."""
+    """Why DVC can't hash a folder, or leaves it out."""
     said = printable(str(path))
     if path.is_symlink():
-        there = path.resolve()
-        mend = f"`rm {_quoted(path)}` removes it"
+        mend, there = f"`rm {_quoted(path)}` removes it", path.resolve()
         if not path.parent.resolve().is_relative_to(there):
             mend += f", `rm {_quoted(path)} && cp -r {_quoted(there)} {_quoted(path)}` puts a copy in its place"
         yield Problem(f"{said} is a link to a folder, of which DVC pins nothing", mend)
     elif not os.access(path, os.R_OK | os.X_OK):
-        mend = f"`chmod -R u+rX {_quoted(path)}` allows it"
-        yield Problem(f"{said} can't be read, of which DVC pins nothing then", mend)
+        yield Problem(f"{said} can't be read, at which DVC ends", f"`chmod -R u+rX {_quoted(path)}` allows it")
     yield from _name_problems(path)
 
 

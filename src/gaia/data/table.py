@@ -51,14 +51,10 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
         hint = "" if column == config.label else ": write a word that says so, such as unknown"
         _note(rows, column, f"{{column}} is empty{hint}", np.flatnonzero([not cell for cell in rows.columns[column]]))
     unsaid = [cell.lower() in tables.EMPTY and cell not in named for cell in rows.columns[config.label]]
-    _note(
-        rows,
-        config.label,
-        "{column} is unknown, or a class to be named in data.classes: '{cell}'",
-        np.flatnonzero(unsaid),
-    )
+    unknown = "{column} is unknown, or a class to be named in data.classes: '{cell}'"
+    _note(rows, config.label, unknown, np.flatnonzero(unsaid))
     said = zip(rows.columns[config.label], unsaid, strict=True)
-    labels = ["" if unknown else indexes.printable(cell) for cell, unknown in said]
+    labels = ["" if nothing else indexes.printable(cell) for cell, nothing in said]
     left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
     _note(rows, config.label, "{column} is none of data.classes: '{cell}'", np.flatnonzero(left_out))
     contents = _contents(rows, config, numbers)
@@ -117,11 +113,8 @@ def _numbers(rows: Rows, column: str) -> NDArray[np.float64]:
     values, wrong = tables.numbers(cells, rows.decimal)
     if rows.decimal == "." and tables.may_group(cells):
         example = next(cell for cell in cells if "." in cell)
-        plain = example.replace(".", "")
-        say(
-            f"  {column}: {example} is read as less than a thousand; if its point groups thousands, write {plain}",
-            "yellow",
-        )
+        meant = f"if its point groups thousands, write {example.replace('.', '')}"
+        say(f"  {column}: {example} is read as less than a thousand; {meant}", style="yellow")
     for i in np.flatnonzero(wrong).tolist():
         hint = tables.hint(cells[i], rows.decimal)
         _note(rows, column, f"{{column}} is not a number: '{{cell}}'{f', {hint}' if hint else ''}", [i])

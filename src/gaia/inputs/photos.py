@@ -36,7 +36,6 @@ _OTHERS = (  # where a file that Pillow doesn't read here begins, with what, and
     (4, b"JXL \r\n", f"JPEG XL, {_CONVERT}"),
     (0, b"\xff\x0a", f"JPEG XL, {_CONVERT}"),
     (0, b"8BPS", f"a Photoshop file, {_CONVERT}"),
-    (0, b"%PDF", f"a PDF, {_CONVERT}"),
     (0, LFS, "a Git LFS pointer, not the photo: `git lfs pull` brings it"),
 )
 _UPRIGHT = {  # EXIF orientation -> what undoes it
@@ -91,7 +90,7 @@ def read(
     except Exception as error:  # Pillow's plugins raise what they like on hostile bytes
         said = str(error) or type(error).__name__
         cut = any(word in said.lower() for word in ("truncated", "broken", "not enough"))
-        said = "more than 64 MB of text beside the picture" if "MAX_TEXT" in said else said
+        said = "too much text beside the picture" if "MAX_TEXT" in said else said
         raise UnusablePhoto(f"{'truncated' if cut else 'unreadable'}: {said}") from None
     if mode != "RGB":
         notes.append(f"{mode} converted to RGB")

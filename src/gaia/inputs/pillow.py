@@ -47,8 +47,7 @@ if not TYPE_CHECKING:
     ExifTags, Image, ImageOps = (_modules[name] for name in ("ExifTags", "Image", "ImageOps"))
     UnidentifiedImageError = _modules[""].UnidentifiedImageError
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours (max_megapixels), checked before a pixel is decoded
-    _png = _modules["PngImagePlugin"]
-    _png.MAX_TEXT_CHUNK = _png.MAX_TEXT_MEMORY  # one text may be as long as all together: drawing programs write 1 MB
+    _modules["PngImagePlugin"].MAX_TEXT_CHUNK = 2**24  # bytes of one text: some programs write more than Pillow's 1 MB
 
 
 def return_freed_memory() -> None:

@@ -102,12 +102,13 @@ def hint(text: str, decimal: str) -> str:
 def may_group(texts: Iterable[str]) -> bool:
     """Whether the points in a column that was read with decimal points may group thousands: each stands before three
     digits, and without one no number reaches a thousand."""
-    cells = {text.strip() for text in texts} - {""}
-    pointed = {cell for cell in cells if "." in cell}
-    whole = [cell for cell in cells - pointed if cell.isdecimal()]
-    return bool(
-        pointed and whole and all(re.fullmatch(_GROUPS.format(r"\."), cell, re.ASCII) for cell in pointed)
-    ) and all(len(cell) <= 3 for cell in whole)
+    pointed: list[str] = []
+    whole: list[str] = []
+    for cell in {text.strip() for text in texts}:
+        (pointed if "." in cell else whole).append(cell)
+    small = [len(cell) <= 3 for cell in whole if cell.isdecimal()]
+    grouped = [re.fullmatch(_GROUPS.format(r"\."), cell, re.ASCII) is not None for cell in pointed]
+    return any(small) and all(small) and any(grouped) and all(grouped)
 
 
 def as_written(text: str, decimal: str) -> str:

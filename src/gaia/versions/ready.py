@@ -7,6 +7,7 @@ from typing import Any
 
 from gaia import paths
 from gaia.config import yaml
+from gaia.data import hashed
 from gaia.errors import GaiaError, nearest
 from gaia.registry.git import git
 from gaia.storage.client import S3Client
@@ -48,10 +49,12 @@ def check_branch(wanted: str | None, root: Path = Path()) -> None:
 
 
 def check_pipeline(line: str, root: Path = Path()) -> None:
-    """Raise GaiaError unless every stage of the line is as dvc.lock says, conf/ and the raw data included."""
+    """Raise GaiaError unless every stage of the line is as dvc.lock says, conf/ and the raw data included: which DVC
+    hashes, so that nothing may lie there at which it would wait for ever."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    hashed.check_all(root)
     try:
         with Repo(str(root)) as repo:
             stage = f"{repo.root_dir}/dvc.yaml:evaluate@{line}"  # a bare name means the current folder's dvc.yaml
