@@ -1,13 +1,14 @@
 """How fast what is live answers: `gaia serve` against the runtime alone, and against plain peers, in one run.
 
-`python benchmarks/serving.py [--seconds 5] [--peers FOLDER]`; writes benchmarks/serving.json. Peers live in an environment of
-their own (`--peers`, made and filled when it is not there: mlflow, litserve, bentoml, and what the runtime needs), and serve the
-same ONNX file to the same photo. The client is a raw socket in processes of its own, on the same cores.
+`python benchmarks/serving.py [--seconds 5] [--peers FOLDER]`; writes benchmarks/serving.json. Peers live in an environment
+of their own (FOLDER, made and filled if it isn't there), and serve the same ONNX file to the same photo. The clients are
+raw sockets in processes of their own, on the same cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import multiprocessing
 import os
@@ -16,8 +17,9 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,12 +106,16 @@ def on_all_cores(line: str, photo: Path, seconds: float) -> float:
 
 
 @contextmanager
-def started(command: list[str], port: int, ask: bytes, folder: Path = ROOT, **environment: str) -> Iterator[tuple[float, int]]:
+def started(
+    command: list[str], port: int, ask: bytes, folder: Path = ROOT, **environment: str
+) -> Iterator[tuple[float, int]]:
     """A server, its seconds from the process's start to its first answer, and its pid."""
     start = time.perf_counter()
     log = Path(f"/tmp/bench-{port}.log")
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=os.environ | environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=out, stderr=out, env=os.environ | environment, start_new_session=True
+        )
     try:
         while True:
             try:
@@ -119,7 +125,7 @@ def started(command: list[str], port: int, ask: bytes, folder: Path = ROOT, **en
                         break
                     assert status >= 500, body
             except (OSError, AssertionError, TypeError):
-                assert process.poll() is None and time.perf_counter() - start < 120, log.read_text()[-2000:]
+                assert process.poll() is None and time.perf_counter() - start < 60, log.read_text()[-2000:]
             time.sleep(0.02)
         yield time.perf_counter() - start, process.pid
     finally:
@@ -145,13 +151,53 @@ def ours(seconds: float) -> dict[str, Any]:
     }
     command, port = [sys.executable, "-m", "gaia", "serve", "--port", "8790"], 8790
     found: dict[str, Any] = {}
-    with started(command, port, asked["cultures"]) as (first, pid), socket.create_connection(("127.0.0.1", port)) as connection:
+    with (
+        started(command, port, asked["cultures"]) as (first, pid),
+        socket.create_connection(("127.0.0.1", port)) as connection,
+    ):
         begun = time.perf_counter()
         assert all(exchange(connection, ask)[0] == 200 for ask in asked.values())
         found["start_to_all_three_s"] = round(first + time.perf_counter() - begun, 2)
         for line, ask in asked.items():
             found[line] = {f"{n}_clients": load_test(port, ask, n, seconds) for n in (1, 4, 8)}
         found["memory_mb"] = megabytes(pid)
+    return found
+
+
+def peers(folder: Path, seconds: float) -> dict[str, Any]:
+    """The same photo and ONNX file, with as many workers as cores, as each one's manual says it."""
+    python, here = folder / "bin" / "python", ROOT / "benchmarks" / "peers"
+    if not python.exists():
+        subprocess.run(["uv", "venv", "--python", sys.executable, str(folder)], check=True)
+        wanted = ["mlflow", "litserve", "bentoml", "onnxruntime", "pillow", "numpy"]
+        subprocess.run(["uv", "pip", "install", "--python", str(python), *wanted], check=True)
+    model = str(ROOT / "data/models/plants/model.onnx")
+    given = {"MODEL": model, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "WORKERS": str(cores())}
+    saved = Path(tempfile.mkdtemp()) / "photo"
+    subprocess.run([python, "mlflow_save.py", saved], cwd=here, env=os.environ | given, check=True, capture_output=True)
+    content = PHOTO.read_bytes()
+    frame = {"dataframe_split": {"columns": ["photo"], "data": [[base64.b64encode(content).decode()]]}}
+    multipart = form(PHOTO).replace(b'name="files"', b'name="content"')
+    servers = {
+        "mlflow models serve": (
+            ["mlflow", "models", "serve", "-m", str(saved), "--env-manager", "local", "-p", "8791", "-w", str(cores())],
+            request("/invocations", json.dumps(frame).encode(), "application/json"),
+        ),
+        "LitServe": (
+            [str(python), "litserve_photo.py", "8792", str(cores())],
+            request("/predict", multipart, f"multipart/form-data; boundary={BOUNDARY}"),
+        ),
+        "BentoML": (
+            ["bentoml", "serve", "bentoml_photo:Photo", "--port", "8793", "--host", "127.0.0.1"],
+            request("/predict", multipart, f"multipart/form-data; boundary={BOUNDARY}"),
+        ),
+    }
+    found: dict[str, Any] = {}
+    for at, (name, (command, ask)) in enumerate(servers.items()):
+        with started(
+            [str(folder / "bin" / command[0]) if at != 1 else command[0], *command[1:]], 8791 + at, ask, here, **given
+        ):
+            found[name] = {f"{n}_clients": load_test(8791 + at, ask, n, seconds) for n in (1, 4, 8)}
     return found
 
 
@@ -167,6 +213,9 @@ def main() -> None:
             "all_cores_per_second": round(on_all_cores(line, photo, asked.seconds), 1),
         }
     found["gaia"] = ours(asked.seconds)
+    if asked.peers:
+        found["peers_plants"] = peers(asked.peers, asked.seconds)
+        found["gaia_again"] = ours(asked.seconds)
     print(json.dumps(found, indent=2))
     (ROOT / "benchmarks/serving.json").write_text(json.dumps(found, indent=2) + "\n")
 
