@@ -30,6 +30,7 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	  else echo "warning: .git/hooks/$$hook is your own, and stays; let it call .githooks/$$hook" >&2; fi; done
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
+	@python -m gaia.storage.dvc
 	dvc repro
 	@gaia results
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,14 @@ from gaia.registry import grammar, history, sharing
 from gaia.registry.git import git
 from gaia.registry.history import Event, History
 from gaia.registry.tags import Tag, Version
+from gaia.storage import dvc
+from gaia.storage.objects import PUT_BACK
+from gaia.versions import ready
 
 
 class Check(NamedTuple):
-    """What was looked at, what was found, and the command that mends it; none if nothing is wrong."""
+    """What was looked at, what was found, and what mends it: a command, or a sentence in which `commands` are marked;
+    nothing if nothing is wrong."""
 
     part: str  # git, data, lock, cache, storage, tags, disk
     found: str
@@ -32,12 +35,12 @@ class Check(NamedTuple):
 def status(root: Path = Path()) -> list[Check]:
     """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
     a storage that was never set up is none."""
-    asked = {name: _start(command, root) for name, command in DVC.items()}
+    asked = {name: dvc.start(*command, root=root) for name, command in DVC.items()}
     looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk}
     here = [check for name, look in looks.items() for check in _part(name, look, root)]
     stored = _part("storage", _storage, root)
-    dvc = [*_dvc("lock", asked["lock"], _lock), *_dvc("cache", asked["cache"], _cache)]
-    return sorted([*here, *stored, *dvc], key=lambda check: PARTS.index(check.part))
+    said = [*_dvc("lock", asked["lock"], _lock, root), *_dvc("cache", asked["cache"], _cache, root)]
+    return sorted([*here, *stored, *said], key=lambda check: PARTS.index(check.part))
 
 
 PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk")
@@ -61,7 +64,13 @@ def _git(root: Path) -> Iterator[tuple[str, ...]]:
         built = "dvc.lock data/config data/reports"  # all that a build writes into Git
         yield "dvc.lock is in a merge conflict", f"git checkout --ours {built} && dvc repro && git add {built}"
     elif changed:
-        yield f"{branch}, {len(changed)} files are not committed", "git commit"
+        try:
+            dvc.check_lock(root)
+        except GaiaError:  # which is said of the lock, and to commit it would be the wrong cure
+            others = len([line for line in changed if not line.endswith(" dvc.lock")])
+            yield (f"{branch}, {others} files besides {dvc.LOCK} are not committed",)
+        else:
+            yield f"{branch}, {len(changed)} files are not committed", "git add --all && git commit"
     ahead, behind = (int(count) for count in facts.get("branch.ab", "+0 -0").split())
     if ahead:
         yield f"{branch} has {ahead} commits that {facts['branch.upstream']} lacks", "git push"
@@ -82,16 +91,29 @@ def _data(root: Path) -> Iterator[tuple[str, ...]]:
         yield ("DVC or Git keeps what the lines are made of",)
 
 
-def _lock(said: Any) -> tuple[str, ...]:
-    changed = ", ".join(sorted(said))
-    return (f"changed since it was built: {changed}", "dvc repro") if changed else ("everything is built",)
+def _lock(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    dvc.check_lock(root)
+    others, changed = ready.apart(said, root)
+    if others:
+        yield f"not here as {dvc.LOCK} names it: {_few(others)}", ready.bring(others, root)
+    if changed:
+        yield f"changed since it was built: {', '.join(sorted(changed))}", "dvc repro"
+    if not others and not changed:
+        yield ("everything is built",)
 
 
-def _cache(said: Any) -> tuple[str, ...]:
-    lacks = [str(path) for path in said.get("not_in_cache", [])]
-    if lacks:
-        return f"lacks {', '.join(lacks[:3])}{' ...' if lacks[3:] else ''}", "dvc fetch"
-    return ("has everything that dvc.lock names",)
+def _cache(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    lacks = [str(path).rstrip("/") for path in said.get("not_in_cache", [])]
+    if not lacks:
+        yield ("has everything that dvc.lock names",)
+    elif all((root / path).exists() for path in lacks):
+        yield f"lacks {_few(lacks)}", PUT_BACK
+    else:
+        yield f"lacks {_few(lacks)}", ready.bring(lacks, root)
+
+
+def _few(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{' ...' if names[3:] else ''}"
 
 
 def _storage(root: Path) -> Iterator[tuple[str, ...]]:
@@ -204,18 +226,16 @@ def _whole(folder: Path, version: Tag[Version], stage: str, root: Path) -> Itera
 def _halves(error: GaiaError) -> tuple[str, str]:
     """What was found, and what would do."""
     found, mend = error.problems[0]
-    return found.rstrip("."), mend or "see above"
+    return found.rstrip("."), mend or "it can't be told here what mends it"
 
 
-def _start(command: tuple[str, ...], root: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *command], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def _dvc(part: str, asked: subprocess.Popen[str], read: Any) -> list[Check]:
+def _dvc(part: str, asked: subprocess.Popen[str], read: Any, root: Path) -> list[Check]:
     said, complaint = asked.communicate()
-    if asked.returncode:
-        last = (complaint.strip().splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ").rstrip(".")
-        return [Check(part, f"dvc fails: {last}", f"dvc {' '.join(DVC[part][:-1])}")]
-    return [Check(part, *read(json.loads(said or "{}")))]
+
+    def look(root: Path) -> Iterator[tuple[str, ...]]:
+        if asked.returncode:
+            dvc.check_lock(root)
+            raise GaiaError(f"dvc fails: {dvc.complaint(complaint)}", f"`dvc {' '.join(DVC[part][:-1])}` says more")
+        yield from read(json.loads(said or "{}"), root)
+
+    return _part(part, look, root)

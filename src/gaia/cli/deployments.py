@@ -247,7 +247,8 @@ def _status(asked: argparse.Namespace) -> None:
 
         for check in found:
             console.print(f"[{'red' if check.mend else 'green'}]{check.part:<8}[/]", end="")
-            what = check.mend if "`" in check.mend else f"`{check.mend}` mends it"  # a sentence, or a command
+            command = check.mend.partition(" ")[0] in ("dvc", "gaia", "git", "make")
+            what = f"`{check.mend}` mends it" if command else check.mend
             console.print(printable(check.found + (f": {what}" if check.mend else "")), markup=False)
     if wrong := sum(bool(check.mend) for check in found):
         raise GaiaError(f"{wrong} disagreement{'s' if wrong > 1 else ''}, named above.")

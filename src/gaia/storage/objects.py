@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.errors import Problem as Fault
-from gaia.storage import cache, settings
+from gaia.storage import cache, dvc, settings
 from gaia.storage.client import THREADS, Progress, S3Client
 from gaia.storage.errors import STORE_ANEW, Corrupted, Missing
 
@@ -268,17 +268,11 @@ def _copied(md5: str, at: Path, into: Path) -> str:
 @contextmanager
 def _outputs(revision: str | None, root: Path) -> Iterator[tuple[list[Any], str | None]]:
     """DVC's outputs at a revision and the default remote: DVC alone knows its templates and .dvc files."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     from gaia.registry.git import commit
 
     wanted = commit(revision, root) if revision else "workspace"
-    try:
-        with Repo(str(root)) as repo, repo.switch(wanted):
-            yield list(repo.index.outs), repo.config["core"].get("remote")
-    except DvcException as error:
-        raise GaiaError(f"{revision or 'the workspace'}: {error}.") from None
+    with dvc.repo(root, revision or "the workspace") as repo, repo.switch(wanted):
+        yield list(repo.index.outs), repo.config["core"].get("remote")
 
 
 def _bucket(client: S3Client, remote: str | None, path: str) -> str:
