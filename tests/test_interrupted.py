@@ -1,7 +1,7 @@
 """What a killed DVC leaves is mended, or named with what mends it.
 
-Kind: files that DVC writes in place (.dvc/tmp/rwlock, dvc.lock). The rest of what it writes was tried: its cache and run
-cache are renamed into place, its databases are SQLite's.
+Kind: files that DVC writes in place (.dvc/tmp/rwlock, dvc.lock). The rest of what it writes was tried: its cache and
+run cache are renamed into place, its databases are SQLite's.
 """
 
 from __future__ import annotations

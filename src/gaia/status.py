@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,10 +61,19 @@ def _git(root: Path) -> Iterator[tuple[str, ...]]:
     facts = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     changed = [line for line in lines if not line.startswith("# ")]
     branch = facts["branch.head"].strip("()")
-    if any(line.startswith("u ") and line.endswith(" dvc.lock") for line in changed):
+    apart = [line.split(" ", 10)[10] for line in changed if line.startswith("u ")]
+    if by_hand := [
+        path for path in apart if path != str(dvc.LOCK) and not path.startswith(("data/config/", "data/reports/"))
+    ]:
+        named = shlex.join(by_hand)
+        yield (
+            f"{_few(by_hand)} holds both sides of a merge",
+            f"edit what stands between <<<<<<< and >>>>>>>, then `git add {named}`",
+        )
+    if str(dvc.LOCK) in apart:
         built = "dvc.lock data/config data/reports"  # all that a build writes into Git
         yield "dvc.lock is in a merge conflict", f"git checkout --ours {built} && dvc repro && git add {built}"
-    elif changed:
+    elif changed and not by_hand:
         try:
             dvc.check_lock(root)
         except GaiaError:  # which is said of the lock, and to commit it would be the wrong cure
