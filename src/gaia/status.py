@@ -97,8 +97,23 @@ def _data(root: Path) -> Iterator[tuple[str, ...]]:
     lost = sorted(raw for raw in there if not is_kept(raw, params.get("demo"), root))
     for raw in lost:
         yield f"{paths.raw(raw)} is kept by neither DVC nor Git", f"dvc add {paths.raw(raw)}"
-    if not lost:
+    left = list(_left(params.get("lines") or {}, root))
+    yield from left
+    if not lost and not left:
         yield ("DVC or Git keeps what the lines are made of",)
+
+
+def _left(lines: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    """What is left of lines that params.yaml has no more. (Their entries in dvc.lock do nothing.)"""
+    kinds = (paths.prepared, paths.training, paths.model, paths.reports)
+    names = {path.stem for path in (root / paths.config("")).parent.glob("*.yaml")}
+    names |= {path.name for kind in kinds for path in (root / kind("")).glob("[!.]*") if path.is_dir()}
+    for name in sorted(names - {str(line) for line in lines}):
+        there = [str(path) for path in (paths.config(name), *(kind(name) for kind in kinds)) if (root / path).exists()]
+        yield (
+            f"{name} is no line of {paths.PARAMS}, and {_few(there)} {'is' if len(there) == 1 else 'are'} left of it",
+            f"rm -r {shlex.join(there)}",
+        )
 
 
 def _lock(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
@@ -136,11 +151,13 @@ def _storage(root: Path) -> Iterator[tuple[str, ...]]:
         yield (str(error).rstrip("."),)
         return
     client = S3Client(at, timeout=10, attempts=2)
-    problems = objects.problems(objects.of_revision("HEAD", client=client, root=root), client)
+    needed = objects.of_revision("HEAD", client=client, root=root)
+    problems = objects.problems(needed, client)
+    mend = objects.cure(problems, needed)
     for problem in problems[:3]:
-        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", "dvc push"
+        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", mend
     if problems[3:]:
-        yield f"{len(problems) - 3} objects more", "dvc push"
+        yield f"{len(problems) - 3} objects more", mend
     if not problems:
         yield (f"{at.endpoint} has everything that this commit names",)
 

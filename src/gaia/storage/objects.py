@@ -101,6 +101,15 @@ def judged(needed: Iterable[Object], there: Mapping[tuple[str, str], int]) -> li
     return list(found.values())
 
 
+def cure(found: Iterable[Problem], needed: Iterable[Object]) -> str:
+    """The command that stores what a storage was found to lack of all that is `needed`: where a folder's listing is,
+    DVC believes its files to be there, and whole."""
+    problems = list(found)
+    listings = {o.path for o in needed if o.folder} - {problem.needed.path for problem in problems}
+    hidden = any(p.reason != "missing" or listings & set(map(str, Path(p.needed.path).parents)) for p in problems)
+    return "gaia storage verify --mend" if hidden else "dvc push"
+
+
 def sizes(needed: Iterable[Object], client: S3Client) -> dict[tuple[str, str], int]:
     """The bytes that the storage has of each, by bucket and key; what it lacks is left out.
 

@@ -41,10 +41,10 @@ class GatesFailed(GaiaError):
 
 
 class Released(GaiaError):
-    """The commit is a version already; `version` is which."""
+    """What is built is a version already; `version` is which."""
 
-    def __init__(self, version: Version) -> None:
-        super().__init__(f"this commit is {version} already", "a new version needs a new commit")
+    def __init__(self, version: Version, found: str, mend: str) -> None:
+        super().__init__(found, mend)
         self.version = version
 
 
@@ -149,14 +149,14 @@ def _refuse_the_same(record: Record, known: Known, retrain: bool) -> None:
     """Raise GaiaError if the commit is a version already, or one has the same bytes, or the same inputs."""
     for tag in known:
         if tag.commit == record.commit:
-            raise Released(tag.name)
+            raise Released(tag.name, f"this commit is {tag.name} already", "a new version needs a new commit")
     # a lock can only pin these bytes, or inputs, if it holds their hashes: few of many locks have to be parsed
     locks = blobs([f"{tag.commit}:./dvc.lock" for tag in known], record.root)
     hashes = [pinned.md5.encode() for pinned in record.inputs.values()]
     for tag, lock in zip(known, locks, strict=True):
         other = Record(record.line, tag.commit, tag, record.root)
         if lock and record.artifact.md5.encode() in lock and other.artifact.md5 == record.artifact.md5:
-            raise GaiaError(f"{tag.name} has the very same bytes", "there is nothing new to release")
+            raise Released(tag.name, f"{tag.name} has the very same bytes", "there is nothing new to release")
         same = lock and all(md5 in lock for md5 in hashes)
         if same and not retrain and (other.settings, other.inputs) == (record.settings, record.inputs):
             raise GaiaError(
