@@ -24,7 +24,7 @@ from gaia.evaluation import results
 from gaia.registry import tags
 from gaia.storage import objects, remotes
 from gaia.versions import ready
-from gaia.versions.gates import way
+from gaia.versions.gates import Gate
 from released import clone, share
 
 LITTLE = {
@@ -192,6 +192,35 @@ def test_a_clone_without_tags_is_told_that_there_may_be_some(released: Project, 
     assert tags.of_line("spores", tagless.root)
 
 
+def test_a_release_of_what_nobody_pushed_names_who_can_store_it(
+    released: Project, store: Store, tmp_path: Path
+) -> None:
+    """`--bump major` needs no comparison, it said, and would not have helped."""
+    share(store.connect(released))
+    store.fill(released, "spores@v1.2.0")
+    released.edit("params.yaml", lambda params: params["lines"]["spores"].update(turn=3))
+    released.repro()
+    released.commit("another turn")
+    released.run("git", "push", "--quiet", "--no-verify", "--tags", "origin", "main")
+    other = clone(released, tmp_path / "other")
+    asked = ("gaia", "release", "spores", "--dry-run")
+    said = other.run(*asked, ok=False).stdout
+    assert said.startswith("error: data/models/spores: there is no ") and "--bump" not in said
+    assert "; `gaia storage verify --mend` stores it anew, in a clone that has it in its cache." in said
+    follow(released, said)
+    assert "data/models/spores: there is no " not in other.run(*asked, ok=False).stdout
+
+
+def test_only_commands_stand_in_marks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [("it fails", "check the network"), ("not here", "`dvc pull` brings it"), ("ahead", "git push")]
+    monkeypatch.setattr(status, "status", lambda: [status.Check("git", *each) for each in found])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(GaiaError, match="3 disagreements"):
+        cli.run(["status"])
+    said = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["it fails: check the network", "not here: `dvc pull` brings it", "ahead: `git push` mends it"]
+
+
 # What is chosen
 
 
@@ -312,11 +341,18 @@ def test_a_time_is_that_of_the_build_or_none(
 
 
 @pytest.mark.parametrize(
-    ("gate", "side"),
-    [("accuracy_low", "at least"), ("recall of a", "at least"), ("drop", "at most"), ("golden", "at most")],
+    ("gate", "asked"),
+    [
+        (Gate("accuracy_low", 0.8, 0.7, False), "at least 0.8"),
+        (Gate("accuracy_low", 0.8, 0.9, True), "at least 0.8"),
+        (Gate("drop", 0.03, 0.04, False), "at most 0.03"),
+        (Gate("drop", 0.03, -0.1, True), "at most 0.03"),
+        (Gate("drop", 0.03, None, True), "0.03"),
+        (Gate("recall of a", 0.8, "no number", False), "0.8"),
+    ],
 )
-def test_a_gate_says_on_which_side_of_its_limit_it_opens(gate: str, side: str) -> None:
-    assert way(gate) == side
+def test_a_gate_says_on_which_side_of_its_limit_it_opens(gate: Gate, asked: str) -> None:
+    assert gate.asked == asked
 
 
 # A full disk

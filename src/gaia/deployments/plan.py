@@ -266,7 +266,7 @@ def _message(plan: Plan, version: Version | None, before: Version | None, was_li
     """The tag's message: a line for people, then JSON. Not `was_live`: it only takes the version off GTO's list."""
     reason = " ".join(plan.reason.split())
     came = f"rolled back from {before.number}" if plan.action == ROLLBACK and before else ""
-    again = "again, where nothing was" if plan.action == ROLLBACK else "where nothing was"
+    again = "once more, where nothing was" if plan.action == ROLLBACK else "where nothing was"
     came = came or (f"after {before.number}" if before else again)
     people = f"{plan.line}: {version.number} is live in {plan.stage}, {came}" if version else ""
     number = before.number if before else "nothing"

@@ -31,11 +31,6 @@ def judge(
     ]
 
 
-def way(gate: str) -> str:
-    """Which side of its limit a gate asks for: `at least` or `at most`."""
-    return "at least" if gate == "accuracy_low" or gate.startswith("recall of ") else "at most"
-
-
 def _of_metrics(gates: Gates, metrics: dict[str, Any], live: dict[str, Any] | None) -> Iterator[Gate]:
     if gates.accuracy_low is not None:
         yield _floor("accuracy_low", gates.accuracy_low, metrics["accuracy_low"])

@@ -14,7 +14,7 @@ from gaia.registry.git import blobs, commit
 from gaia.registry.names import PROD
 from gaia.registry.tags import Tag, Version
 from gaia.versions import number, ready, verdict
-from gaia.versions.gates import judge, way
+from gaia.versions.gates import judge
 from gaia.versions.number import Bump, Facts
 from gaia.versions.record import Record
 from gaia.versions.verdict import Gate, Verdict
@@ -27,11 +27,7 @@ class GatesFailed(GaiaError):
     """A gate was not passed; `gates` are all that were judged."""
 
     def __init__(self, line: str, gates: list[Gate]) -> None:
-        failed = [
-            f"{line}: the gate {g.gate} asks for {way(g.gate)} {g.limit}, found {g.found}"
-            for g in gates
-            if not g.passed
-        ]
+        failed = [f"{line}: the gate {g.gate} asks for {g.asked}, found {g.found}" for g in gates if not g.passed]
         super().__init__("no version is made", "build a better one, or choose other gates (conf/gates/)")
         self.problems = (*(Problem(f"{found}.") for found in failed), *self.problems)
         self.gates = gates
