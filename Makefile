@@ -31,6 +31,7 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	@python -m gaia.data.hashed
+	@python -m gaia.storage.dvc
 	dvc repro
 	@gaia results
 

@@ -35,6 +35,6 @@ def test_every_public_method_has_an_example_that_runs(versioned: Project, monkey
 def test_outside_of_any_project_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for made in (gaia.ModelVersionManager, gaia.ModelStorage):
-        with pytest.raises(GaiaError, match=f"{tmp_path} is in no project; go into one, or name it"):
+        with pytest.raises(GaiaError, match=f"{tmp_path} is not inside a Gaia project; `cd` into one, or name it"):
             made()
         assert made(tmp_path).root == tmp_path

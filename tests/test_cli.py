@@ -220,7 +220,7 @@ def test_below_the_root_a_complaint_says_what_its_commands_are_relative_to(kept:
 
 
 def test_outside_of_any_project_one_sentence_says_what_a_project_is(nowhere: Path) -> None:
-    said = "there is no project here or above; ask in a folder with dvc.yaml and params.yaml, or in one below it"
+    said = "this is not inside a Gaia project; `cd` into one: a folder with dvc.yaml and params.yaml, or one below it"
     for words in VERBS:
         given = [*words, *needed(words)]
         with pytest.raises(GaiaError) as caught:
@@ -267,7 +267,7 @@ def test_whatever_fails_there_is_one_json_document(
     assert found == {**caught.value.facts(), "mend": caught.value.problems[0].mend}
     assert (found["code"], found["mend"]) == (
         "error",
-        "ask in a folder with dvc.yaml and params.yaml, or in one below it",
+        "`cd` into one: a folder with dvc.yaml and params.yaml, or one below it",
     )
     with pytest.raises(GaiaError):
         cli.run([*words, *needed(words), "--json", "--nonsense"])
@@ -312,7 +312,7 @@ def test_gates_that_failed_are_told_with_their_numbers() -> None:
     facts = failed.facts()
     assert facts["code"] == "gates_failed"
     assert [problem["found"] for problem in facts["problems"]] == [
-        "spores: the gate recall of oyster asks for 0.9, found 0.5.",
+        "spores: the gate recall of oyster asks for at least 0.9, found 0.5.",
         "no version is made",
     ]
     assert facts["problems"][1]["mend"] == "build a better one, or choose other gates (conf/gates/)"

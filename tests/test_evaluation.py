@@ -288,6 +288,7 @@ def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes:
     return {
         "line": "plants",
         "question": None,
+        "made": "ResNet18, AdamW, epoch 3 of 5; data 1a2b3c4d",
         "labels": labels,
         "positive": labels[0],
         "threshold": 0.5,
@@ -346,6 +347,7 @@ def test_the_report_says_the_answer_and_how_sure_it_is() -> None:
         "3f3f3f3f3f3f…",
         "unreadable (2)",
         "epochs: 5",
+        "ResNet18, AdamW, epoch 3 of 5; data 1a2b3c4d",
         "in the artifact, epoch 3",
     ):
         assert said in page

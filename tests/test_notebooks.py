@@ -110,3 +110,6 @@ def test_with_a_yes_the_version_is_live_and_tested_and_a_refusal_is_one_sentence
     assert "tested here: every hash, 8 golden answers agree to " in said
     assert host.current("cultures", root=versioned.root) == host.folder(newest, versioned.root)
     assert "cultures@v1.2.0 is live in prod" in versioned.run("gaia", "current", "cultures").stdout
+
+    again = execute(versioned, notebook, "notebooks")["release"]  # was red: this commit is v1.2.0 already
+    assert again == "released already as cultures@v1.2.0, and live\n"

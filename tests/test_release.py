@@ -136,8 +136,8 @@ def test_gates_are_data_that_build_nothing_and_stop_a_release(versioned: Project
     assert versioned.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
     versioned.commit("higher gates")
     said = refused(versioned, "--push")
-    assert "the gate accuracy_low asks for 0.999, found 0." in said
-    assert "the gate megabytes asks for 0.001" in said
+    assert "the gate accuracy_low asks for at least 0.999, found 0." in said
+    assert "the gate megabytes asks for at most 0.001" in said
     assert "the gate golden" not in said
     assert "FAILED" in said
 

@@ -201,3 +201,20 @@ def test_forms_that_are_not_followed_are_named(released: Project) -> None:
             assert f"{name} {why}" in done.stdout
     assert "warning" not in released.run("gaia", "current").stdout
     assert live(released) == "v1.0.0"
+
+
+def test_a_rollback_after_an_end_and_the_tags_for_gto_alone_say_what_they_are(released: Project) -> None:
+    """`the first of spores`, `rolled back from -`, and an end of what was not live."""
+    go(released, "v1.0.0", "v1.1.0")
+    released.run("gaia", "undeploy", "spores", "--reason", "fallow", "--yes")
+    about = [tag.facts | {"said": tag.message.split("\n")[0]} for tag in tags.read("spores", released.root).decisions]
+    assert [each["said"] for each in about[2:]] == [
+        "spores: v1.0.0 is not what GTO goes back to in prod: fallow",
+        "spores: v1.1.0 is live in prod no longer: fallow",
+    ]
+    plan = deploy.rollback("spores", "sown again", root=released.root)
+    assert deploy.changes(plan, released.root) == ["spores@v1.1.0 would be live in prod, where nothing is now"]
+    deploy.carry_out(plan, released.root)
+    newest = tags.deployments("spores", released.root)[-1]
+    assert newest.message.startswith("spores: v1.1.0 is live in prod, once more, where nothing was: sown again")
+    assert "rolled back after nothing" in released.run("gaia", "history", "spores").stdout

@@ -122,6 +122,26 @@ class ModelVersionManager:
         """
         return [str(each.folder) for each in cleanup.cleanup(line, keep, remove, self.root)]
 
+    def undeploy_model(self, line: str, *, reason: str, stage: str = PROD) -> dict[str, Any]:
+        """Have nothing of a line live on a stage, on any host that follows: `gaia undeploy <line> --yes`.
+
+        >>> manager.deploy_model("cultures", "v1.0.0", "staging")["stage"]
+        'staging'
+        >>> manager.undeploy_model("cultures", stage="staging", reason="the trial is over")["action"]
+        'undeploy'
+        """
+        return deploy.carry_out(deploy.undeploy(line, reason, stage, self.root), self.root).facts()
+
+    def withdraw_version(self, line: str, version: str, *, reason: str) -> dict[str, Any]:
+        """Let a version that isn't live not go live any more: `gaia withdraw <line>@<version> --yes`.
+
+        >>> manager.withdraw_version("cultures", "v1.1.0", reason="labels of a wrong week")["tag"]
+        'cultures@v1.1.0!'
+        """
+        from gaia.versions import withdraw
+
+        return withdraw.carry_out(withdraw.withdraw(_name(line, version), reason, self.root), self.root)
+
 
 class ModelStorage:
     """The versions of a project's models as the storage keeps them; `dvc push` and `dvc pull` see the same objects.
@@ -218,7 +238,9 @@ def _project(root: Path | str | None) -> Path:
     for folder in (here, *here.parents):
         if (folder / "dvc.yaml").exists():
             return folder
-    raise GaiaError(f"{here} is in no project", "go into one, or name it: ModelVersionManager('path/of/the/project')")
+    raise GaiaError(
+        f"{here} is not inside a Gaia project", "`cd` into one, or name it: ModelVersionManager('path/of/the/project')"
+    )
 
 
 def _name(line: str, version: str | None) -> str:

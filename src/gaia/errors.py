@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Self, TextIO
 
 
@@ -95,6 +98,36 @@ def warn(sentence: str, about: object = None) -> None:
         _warned.add((about, sentence))
 
 
+def no_space(error: BaseException | None) -> GaiaError | None:
+    """The sentence about a full disk, if that is what an error comes of: it, or one that it was made of, says so; or a
+    library of another language says something else, and nothing is left on the disk here."""
+    chain = []
+    while error and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    said = [each for each in chain if getattr(each, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            or "No space left on device" in str(each)]  # fmt: skip
+    strange = [each for each in chain if not isinstance(each, GaiaError)]
+    strange = [each for each in strange if isinstance(each, RuntimeError) or type(each).__module__ != "builtins"]
+    if said or (strange and Path().exists() and shutil.disk_usage(".").free < 2**16):
+        files = [each.filename2 or each.filename for each in said if isinstance(each, OSError)]
+        file = next(filter(None, files), None)
+        place = f"where {file} is written" if file else "where this writes"
+        return GaiaError(f"no space is left {place}", "free some, and repeat: what was there before is whole")
+    return None
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Raise whatever comes of a full disk as a GaiaError that says so."""
+    try:
+        yield
+    except Exception as error:
+        if full := no_space(error):
+            raise full from error
+        raise
+
+
 @contextmanager
 def errors_as(found: str, mend: str = "") -> Iterator[None]:
     """Raise any exception of the block as GaiaError: what was found, with the exception's first line in place of {}."""
@@ -119,15 +152,23 @@ def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
     if len(args) != len(parameters):
         _fail(f"{main.__name__} takes {', '.join(parameters)}, and {len(args)} arguments were given.", 2)
     try:
-        main(*args)
-        sys.stdout.flush()
+        with full_disk():
+            main(*args)
+            sys.stdout.flush()
     except GaiaError as error:
+        if no_space(error):  # what is still buffered has nowhere to go
+            _silence()
         _fail(str(error), error.exit_code, getattr(error, "__notes__", ()))
     except BrokenPipeError:  # `| head` has read enough; what is still buffered has nowhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         _fail("stopped by the keyboard", 130)
+
+
+def _silence() -> None:
+    """Let nothing more reach stdout, nor complain that it can't."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def coloured(stream: TextIO) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +20,14 @@ from gaia.registry import grammar, history, sharing
 from gaia.registry.git import git
 from gaia.registry.history import Event, History
 from gaia.registry.tags import Tag, Version
+from gaia.storage import dvc
+from gaia.storage.objects import PUT_BACK
+from gaia.versions import ready
 
 
 class Check(NamedTuple):
-    """What was looked at, what was found, and the command that mends it; none if nothing is wrong."""
+    """What was looked at, what was found, and what mends it: a command, or a sentence in which `commands` are marked;
+    nothing if nothing is wrong."""
 
     part: str  # one of PARTS
     found: str
@@ -34,13 +38,13 @@ def status(root: Path = Path()) -> list[Check]:
     """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
     a storage that was never set up is none."""
     stuck = [Check("data", *found) for found in _unhashable(root)]
-    asked = {} if stuck else {name: _start(command, root) for name, command in DVC.items()}
+    asked = {} if stuck else {name: dvc.start(*command, root=root) for name, command in DVC.items()}
     looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk, "serving": _serving}
     here = [check for name, look in looks.items() for check in _part(name, look, root)]
     stored = _part("storage", _storage, root)
     reads = {"lock": _lock, "cache": _cache}
-    dvc = [check for name, process in asked.items() for check in _dvc(name, process, reads[name])]
-    return sorted([*here, *stuck, *stored, *dvc], key=lambda check: PARTS.index(check.part))
+    said = [check for name, process in asked.items() for check in _dvc(name, process, reads[name], root)]
+    return sorted([*here, *stuck, *stored, *said], key=lambda check: PARTS.index(check.part))
 
 
 PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk", "serving")
@@ -60,11 +64,26 @@ def _git(root: Path) -> Iterator[tuple[str, ...]]:
     facts = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     changed = [line for line in lines if not line.startswith("# ")]
     branch = facts["branch.head"].strip("()")
-    if any(line.startswith("u ") and line.endswith(" dvc.lock") for line in changed):
+    apart = [line.split(" ", 10)[10] for line in changed if line.startswith("u ")]
+    if by_hand := [
+        path for path in apart if path != str(dvc.LOCK) and not path.startswith(("data/config/", "data/reports/"))
+    ]:
+        named = shlex.join(by_hand)
+        yield (
+            f"{_few(by_hand)} holds both sides of a merge",
+            f"edit what stands between <<<<<<< and >>>>>>>, then `git add {named}`",
+        )
+    if str(dvc.LOCK) in apart:
         built = "dvc.lock data/config data/reports"  # all that a build writes into Git
         yield "dvc.lock is in a merge conflict", f"git checkout --ours {built} && dvc repro && git add {built}"
-    elif changed:
-        yield f"{branch}, {len(changed)} files are not committed", "git commit"
+    elif changed and not by_hand:
+        try:
+            dvc.check_lock(root)
+        except GaiaError:  # which is said of the lock, and to commit it would be the wrong cure
+            others = len([line for line in changed if not line.endswith(" dvc.lock")])
+            yield (f"{branch}, {others} files besides {dvc.LOCK} are not committed",)
+        else:
+            yield f"{branch}, {len(changed)} files are not committed", "git add --all && git commit"
     ahead, behind = (int(count) for count in facts.get("branch.ab", "+0 -0").split())
     if ahead:
         yield f"{branch} has {ahead} commits that {facts['branch.upstream']} lacks", "git push"
@@ -81,7 +100,9 @@ def _data(root: Path) -> Iterator[tuple[str, ...]]:
     lost = sorted(raw for raw in there if not is_kept(raw, params.get("demo"), root))
     for raw in lost:
         yield f"{paths.raw(raw)} is kept by neither DVC nor Git", f"dvc add {paths.raw(raw)}"
-    if not lost:
+    left = list(_left(params.get("lines") or {}, root))
+    yield from left
+    if not lost and not left:
         yield ("DVC or Git keeps what the lines are made of",)
 
 
@@ -93,16 +114,42 @@ def _unhashable(root: Path) -> Iterator[tuple[str, str]]:
         yield from ((problem.found, problem.mend) for problem in error.problems)
 
 
-def _lock(said: Any) -> tuple[str, ...]:
-    changed = ", ".join(sorted(said))
-    return (f"changed since it was built: {changed}", "dvc repro") if changed else ("everything is built",)
+def _left(lines: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    """What is left of lines that params.yaml has no more. (Their entries in dvc.lock do nothing.)"""
+    kinds = (paths.prepared, paths.training, paths.model, paths.reports)
+    names = {path.stem for path in (root / paths.config("")).parent.glob("*.yaml")}
+    names |= {path.name for kind in kinds for path in (root / kind("")).glob("[!.]*") if path.is_dir()}
+    for name in sorted(names - {str(line) for line in lines}):
+        there = [str(path) for path in (paths.config(name), *(kind(name) for kind in kinds)) if (root / path).exists()]
+        yield (
+            f"{name} is no line of {paths.PARAMS}, and {_few(there)} {'is' if len(there) == 1 else 'are'} left of it",
+            f"rm -r {shlex.join(there)}",
+        )
 
 
-def _cache(said: Any) -> tuple[str, ...]:
-    lacks = [str(path) for path in said.get("not_in_cache", [])]
-    if lacks:
-        return f"lacks {', '.join(lacks[:3])}{' ...' if lacks[3:] else ''}", "dvc fetch"
-    return ("has everything that dvc.lock names",)
+def _lock(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    dvc.check_lock(root)
+    others, changed = ready.apart(said, root)
+    if others:
+        yield f"not here as {dvc.LOCK} names it: {_few(others)}", ready.bring(others, root)
+    if changed:
+        yield f"changed since it was built: {', '.join(sorted(changed))}", "dvc repro"
+    if not others and not changed:
+        yield ("everything is built",)
+
+
+def _cache(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    lacks = [str(path).rstrip("/") for path in said.get("not_in_cache", [])]
+    if not lacks:
+        yield ("has everything that dvc.lock names",)
+    elif all((root / path).exists() for path in lacks):
+        yield f"lacks {_few(lacks)}", PUT_BACK
+    else:
+        yield f"lacks {_few(lacks)}", ready.bring(lacks, root)
+
+
+def _few(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{' ...' if names[3:] else ''}"
 
 
 def _storage(root: Path) -> Iterator[tuple[str, ...]]:
@@ -115,11 +162,13 @@ def _storage(root: Path) -> Iterator[tuple[str, ...]]:
         yield (str(error).rstrip("."),)
         return
     client = S3Client(at, timeout=10, attempts=2)
-    problems = objects.problems(objects.of_revision("HEAD", client=client, root=root), client)
+    needed = objects.of_revision("HEAD", client=client, root=root)
+    problems = objects.problems(needed, client)
+    mend = objects.cure(problems, needed)
     for problem in problems[:3]:
-        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", "dvc push"
+        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", mend
     if problems[3:]:
-        yield f"{len(problems) - 3} objects more", "dvc push"
+        yield f"{len(problems) - 3} objects more", mend
     if not problems:
         yield (f"{at.endpoint} has everything that this commit names",)
 
@@ -222,18 +271,16 @@ def _whole(folder: Path, version: Tag[Version], stage: str, root: Path) -> Itera
 def _halves(error: GaiaError) -> tuple[str, str]:
     """What was found, and what would do."""
     found, mend = error.problems[0]
-    return found.rstrip("."), mend or "see above"
+    return found.rstrip("."), mend or "it can't be told here what mends it"
 
 
-def _start(command: tuple[str, ...], root: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *command], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def _dvc(part: str, asked: subprocess.Popen[str], read: Any) -> list[Check]:
+def _dvc(part: str, asked: subprocess.Popen[str], read: Any, root: Path) -> list[Check]:
     said, complaint = asked.communicate()
-    if asked.returncode:
-        last = (complaint.strip().splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ").rstrip(".")
-        return [Check(part, f"dvc fails: {last}", f"dvc {' '.join(DVC[part][:-1])}")]
-    return [Check(part, *read(json.loads(said or "{}")))]
+
+    def look(root: Path) -> Iterator[tuple[str, ...]]:
+        if asked.returncode:
+            dvc.check_lock(root)
+            raise GaiaError(f"dvc fails: {dvc.complaint(complaint)}", f"`dvc {' '.join(DVC[part][:-1])}` says more")
+        yield from read(json.loads(said or "{}"), root)
+
+    return _part(part, look, root)

@@ -11,7 +11,7 @@ from pathlib import Path
 from gaia import paths
 from gaia.cli import config, deployments, predict, serving, storage, versions
 from gaia.cli.verb import Parser, WrongArguments, one_document, print_error
-from gaia.errors import GaiaError, errors_as, exit_with_a_sentence
+from gaia.errors import GaiaError, errors_as, exit_with_a_sentence, full_disk
 
 # Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
 
@@ -42,6 +42,9 @@ def run(arguments: list[str]) -> None:
     Raises GaiaError with the sentence to print; with --json, it has been printed as JSON already.
     """
     tree = parser()
+    if arguments[:1] == ["--json"]:  # before the verb as after it
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        arguments = [*arguments[1:end], "--json", *arguments[end:]]
     try:
         asked = tree.parse_args(arguments)
         if asked.verb is None:
@@ -80,7 +83,8 @@ def _carry_out(asked: argparse.Namespace) -> None:
     asked.here = Path.cwd().relative_to(root)
     os.chdir(root)
     try:
-        asked.run(asked)
+        with full_disk():
+            asked.run(asked)
     except GaiaError as error:
         if asked.here.parts:
             up = Path(*[".."] * len(asked.here.parts))
@@ -96,6 +100,6 @@ def _root() -> Path:
     if root := paths.root(here):
         return root
     raise GaiaError(
-        "there is no project here or above",
-        f"ask in a folder with {paths.PIPELINE} and {paths.PARAMS}, or in one below it",
+        "this is not inside a Gaia project",
+        f"`cd` into one: a folder with {paths.PIPELINE} and {paths.PARAMS}, or one below it",
     )

@@ -157,8 +157,9 @@ def _history(asked: argparse.Namespace) -> None:
         return
     rows = [("when", "stage", "version", "from", "by", "why")]
     for event in events:
-        back = "rolled back from " if event.action == history.ROLLBACK else ""
-        before = f"{back}{event.before.number}" if event.before else "-"
+        back = event.action == history.ROLLBACK
+        before = event.before.number if event.before else "nothing" if back else "-"
+        before = f"rolled back {'from' if event.before else 'after'} {before}" if back else before
         by = event.tag.tagger.partition(" <")[0]
         version = "-" if event.action == history.UNDEPLOY else event.version.name.number
         rows.append((_day(event.tag.date), event.tag.name.stage, version, before, by, event.reason))
@@ -247,7 +248,8 @@ def _status(asked: argparse.Namespace) -> None:
 
         for check in found:
             console.print(f"[{'red' if check.mend else 'green'}]{check.part:<8}[/]", end="")
-            what = check.mend if "`" in check.mend else f"`{check.mend}` mends it"  # a sentence, or a command
+            command = check.mend.partition(" ")[0] in ("dvc", "gaia", "git", "make", "rm")
+            what = f"`{check.mend}` mends it" if command else check.mend
             console.print(printable(check.found + (f": {what}" if check.mend else "")), markup=False)
     if wrong := sum(bool(check.mend) for check in found):
         raise GaiaError(f"{wrong} disagreement{'s' if wrong > 1 else ''}, named above.")

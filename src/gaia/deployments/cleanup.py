@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
-from gaia.storage import cache, settings
+from gaia.storage import cache, dvc, settings
 from gaia.storage.client import S3Client
 
 KEEP = 5
@@ -91,9 +89,9 @@ def _everything(client: S3Client, root: Path) -> set[str]:
 
 def _gc(how: str, root: Path) -> str:
     scope = ("--workspace", "--all-branches", "--all-tags", "--cloud")
-    command = [sys.executable, "-m", "dvc", "gc", *scope, how]
-    done = subprocess.run(command, cwd=root, text=True, capture_output=True)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ")
-        raise GaiaError(f"dvc gc: {said.rstrip('.')}.")
-    return done.stdout + done.stderr
+    asked = dvc.start("gc", *scope, how, root=root)
+    out, said = asked.communicate()
+    if asked.returncode:
+        dvc.check_lock(root)
+        raise GaiaError(f"dvc gc: {dvc.complaint(said)}.")
+    return out + said

@@ -96,9 +96,12 @@ def rollback(name: str, reason: str, stage: str = PROD, root: Path = Path()) -> 
         refused = [each.name for each in history.standing(events) if trust.refusal(each, known, root)]
         previous = history.previous(events, refused)
         if not previous:
+            before = (
+                f"nothing was live in {stage} before {live.name}" if live else f"nothing of {line} is live in {stage}"
+            )
+            rest = "that was not rolled back from" if live else "and nothing that was is left to go back to"
             raise GaiaError(
-                f"nothing was live in {stage} before {live.name if live else 'that'} that was not rolled back from",
-                f"`gaia deploy {line}@v...` makes any version live",
+                f"{before}{' ' if live else ', '}{rest}", f"`gaia deploy {line}@v...` makes any version live"
             )
         version = previous
     elif version.name not in {event.version.name for event in events}:
@@ -130,7 +133,9 @@ def changes(plan: Plan, root: Path = Path()) -> list[str]:
     if plan.action == UNDEPLOY:
         return [f"{asked} is live in {plan.stage}; nothing would be, on any host that follows the tags"]
     if not plan.live:
-        return [f"{asked} is the first of {asked.line} in {plan.stage}"]
+        ended = history.of_stage(history.read(plan.line, root), plan.stage)
+        first = f"{asked} is the first of {asked.line} in {plan.stage}"
+        return [f"{asked} would be live in {plan.stage}, where nothing is now" if ended else first]
     old = Record(plan.line, plan.live.commit, plan.live, root)
     try:
         lines = diff.text(diff.diff(old, asked))
@@ -216,7 +221,7 @@ def _tags(plan: Plan, known: History, live: Tag[Version] | None) -> list[New]:
         said = _message(plan, plan.version.name, live.name if live else None)
         return [New(str(Deployment(*place, counter)), plan.version.commit, said)]
     return [
-        New(str(Undeployment(*place, counter + i)), version.commit, _message(plan, None, version.name))
+        New(str(Undeployment(*place, counter + i)), version.commit, _message(plan, None, version.name, version == live))
         for i, version in enumerate(_assigned(known, *place))
     ]
 
@@ -257,13 +262,16 @@ def _when(event: Event) -> str:
     return f"{event.tag.name.stage} on {event.tag.day}: {event.reason or 'no reason given'}"
 
 
-def _message(plan: Plan, version: Version | None, before: Version | None) -> str:
-    """The tag's message: a line for people, then JSON."""
+def _message(plan: Plan, version: Version | None, before: Version | None, was_live: bool = True) -> str:
+    """The tag's message: a line for people, then JSON. Not `was_live`: it only takes the version off GTO's list."""
     reason = " ".join(plan.reason.split())
     came = f"rolled back from {before.number}" if plan.action == ROLLBACK and before else ""
-    came = came or (f"after {before.number}" if before else "where nothing was")
+    again = "once more, where nothing was" if plan.action == ROLLBACK else "where nothing was"
+    came = came or (f"after {before.number}" if before else again)
     people = f"{plan.line}: {version.number} is live in {plan.stage}, {came}" if version else ""
-    people = people or f"{plan.line}: {before.number if before else 'nothing'} is live in {plan.stage} no longer"
+    number = before.number if before else "nothing"
+    off = f"is live in {plan.stage} no longer" if was_live else f"is not what GTO goes back to in {plan.stage}"
+    people = people or f"{plan.line}: {number} {off}"
     facts = {
         "line": plan.line, "stage": plan.stage, "version": version.number if version else None,
         "from": before.number if before else None, "action": plan.action, "reason": reason,

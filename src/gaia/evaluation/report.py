@@ -22,6 +22,7 @@ class Report(TypedDict):
 
     line: str
     question: str | None
+    made: str  # what tells this build from another; neither commit nor date, with which `dvc repro` would never rest
     labels: list[str]
     positive: str  # one of them
     threshold: float

@@ -92,6 +92,7 @@ def write(
         {
             "line": contract["line"],
             "question": contract["question"],
+            "made": _made(contract, manifest),
             "labels": contract["labels"],
             "positive": contract["positive"],
             "threshold": contract["threshold"],
@@ -112,6 +113,16 @@ def write(
         }
     )
     (out / "report.html").write_text(page, encoding="utf-8")
+
+
+def _made(contract: Contract, manifest: Manifest) -> str:
+    """`ResNet18, AdamW, epoch 9 of 12; data 1a2b3c4d, settings 5e6f7a8b, model 9c0d1e2f`"""
+    names = [name.rpartition(".")[2] for name in (manifest["architecture"], manifest["optimizer"]) if name]
+    (model,) = (file["sha256"][:8] for file in manifest["files"] if file["name"] == contract["model"])
+    return (
+        f"{', '.join(names)}, epoch {manifest['best_epoch']} of {manifest['total_epochs']}; data "
+        f"{manifest['data_sha256'][:8]}, settings {manifest['config_sha256'][:8]}, model {model}"
+    )
 
 
 def _tables(measured: Measured, data: Dataset, labels: list[str], history: pd.DataFrame) -> dict[str, pd.DataFrame]:

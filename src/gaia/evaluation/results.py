@@ -32,13 +32,18 @@ def results() -> list[dict[str, Any]]:
 
 
 def outdated(lines: Iterable[str]) -> list[str]:
-    """A sentence for each of the lines whose artifact is not the one that dvc.lock names (Git brought another lock), or
-    was made with other settings than were composed last (a training has failed since, or is still to be done)."""
+    """A sentence for each of the lines that params.yaml has no more, whose artifact is not the one that dvc.lock names
+    (Git brought another lock), or was made with other settings than were composed last (a training has failed since, or
+    is still to be done)."""
     told = []
+    known = yaml.read(paths.PARAMS).get("lines") or {}
     lock = LOCK.read_bytes() if LOCK.exists() else None
     for line in lines:
         config, folder = paths.config(line), paths.model(line)
         if not (folder / artifact.MANIFEST).exists():
+            continue
+        if line not in known:
+            told.append(f"{line} is no line of {paths.PARAMS} any more; {folder} is what was built of it before")
             continue
         md5 = artifact.md5(folder)
         if lock is not None and md5.encode() not in lock:
@@ -62,13 +67,13 @@ def table(found: list[dict[str, Any]]) -> Table:
     """The results for a person."""
     from rich.table import Table
 
-    caption = "time: of the stages as they last ran here; reports: data/reports/<line>/report.html"
+    caption = "time: of the runs that made this build, if they ran here; reports: data/reports/<line>/report.html"
     shown = Table(box=None, header_style="bold", pad_edge=False, caption=caption, caption_justify="left")
     shown.add_column("line", style="bold")
     for name in ("test accuracy", "95 % interval", "n", "time", "size"):
         shown.add_column(name, justify="right")
     for row in found:
-        seconds = sum(row["seconds"].values())
+        seconds = sum(row["seconds"].values()) if set(row["seconds"]) == set(timings.MADE) else 0
         shown.add_row(
             row["line"], f"{row['accuracy']:.3f}", f"{row['accuracy_low']:.3f} - {row['accuracy_high']:.3f}",
             str(row["n"]), f"{seconds:.0f} s" if seconds else "-", f"{row['artifact_bytes'] / 1e6:.1f} MB",

@@ -6,25 +6,43 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from gaia import files, paths
+
+# What tells one run's output from another's, of each stage that is timed.
+MADE = {
+    "prepare": lambda line: paths.prepared(line) / "index.csv",
+    "train": lambda line: paths.training(line) / "training.json",
+    "evaluate": lambda line: paths.model(line) / "manifest.json",
+}
 
 
 @contextmanager
 def timed(line: str, stage: str) -> Iterator[None]:
-    """Note the wall-clock seconds of the block under the stage's name."""
+    """Note the wall-clock seconds of the block under the stage's name, and what it made."""
     start = time.perf_counter()
     yield
-    file = paths.reports(line) / "timings.json"
-    seconds = read(line) | {stage: round(time.perf_counter() - start, 1)}
-    with files.replaced(file) as beside:
-        beside.write_text(json.dumps(seconds) + "\n")
+    seconds = round(time.perf_counter() - start, 1)
+    noted = _noted(line) | {stage: {"seconds": seconds, "made": files.md5(MADE[stage](line))}}
+    with files.replaced(_file(line)) as beside:
+        beside.write_text(json.dumps(noted) + "\n")
 
 
 def read(line: str) -> dict[str, float]:
-    """Seconds by stage, as far as they ran here."""
+    """Seconds by stage, of those whose output here is what they made: not what Git and DVC brought since."""
+    noted = {stage: entry for stage, entry in _noted(line).items() if stage in MADE and isinstance(entry, dict)}
+    return {stage: entry["seconds"] for stage, entry in noted.items() if entry["made"] == files.md5(MADE[stage](line))}
+
+
+def _file(line: str) -> Path:
+    return paths.reports(line) / "timings.json"
+
+
+def _noted(line: str) -> dict[str, Any]:
     try:
-        seconds: dict[str, float] = json.loads((paths.reports(line) / "timings.json").read_text())
+        noted: dict[str, Any] = json.loads(_file(line).read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return seconds
+    return noted

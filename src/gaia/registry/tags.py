@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from gaia.errors import GaiaError, nearest, printable
 from gaia.paths import NAME
 from gaia.registry import grammar
-from gaia.registry.git import git
+from gaia.registry.git import git, remote
 from gaia.registry.grammar import Deployment, Foreign, Undeployment, Version, Withdrawal, deployment, parse, version
 
 __all__ = [
@@ -153,6 +153,8 @@ def of_line(line: str, root: Path = Path()) -> list[Tag[Version]]:
     if not found:
         known = sorted({tag.name.line for tag in versions(root=root)})
         there = f"those of {', '.join(known)} are{nearest(line, known)}" if known else "none has been released yet"
+        if not known and (shared := remote(root)):  # a clone may have come without tags
+            there += f", or its tag was not fetched: `git fetch --tags {shared}`"
         raise GaiaError(f"there is no version of a line '{line}'", f"{there}")
     return found
 

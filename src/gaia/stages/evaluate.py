@@ -1,6 +1,5 @@
 """Seal a line's artifact, and measure it as it will be served: `python -m gaia.stages.evaluate plants`"""
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gaia import paths
+from gaia import files, paths
 from gaia.config import stored, yaml
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.console import console
@@ -43,24 +42,20 @@ def evaluate(line: str) -> None:
 
 def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> None:
     """Make the artifact from what training left: files, contract, golden answers, manifest; placed by a rename."""
-    beside = out.with_name(out.name + ".new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
     training = paths.training(line)
     trained = artifact.read_json(training / "training.json", f"remove {training}, and `dvc repro` makes it anew")
-    for file in training.iterdir():
-        if file.name != "training.json":
-            shutil.copyfile(file, beside / file.name)
-    promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
-    contract.write(beside, promised)
-    if promised["model"].endswith(".onnx"):
-        onnx.describe(beside / promised["model"], promised)
-    rows = data.rows("test")
-    chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
-    golden.write(beside, golden.record(open_model(beside, promised), data.take(chosen)))
-    artifact.seal(beside, {"line": line, **trained, "config_sha256": yaml.sha256(stored.dump(config, "gates"))})
-    shutil.rmtree(out, ignore_errors=True)
-    os.replace(beside, out)
+    with files.replaced_folder(out) as beside:
+        for file in training.iterdir():
+            if file.name != "training.json":
+                shutil.copyfile(file, beside / file.name)
+        promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
+        contract.write(beside, promised)
+        if promised["model"].endswith(".onnx"):
+            onnx.describe(beside / promised["model"], promised)
+        rows = data.rows("test")
+        chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
+        golden.write(beside, golden.record(open_model(beside, promised), data.take(chosen)))
+        artifact.seal(beside, {"line": line, **trained, "config_sha256": yaml.sha256(stored.dump(config, "gates"))})
 
 
 if __name__ == "__main__":

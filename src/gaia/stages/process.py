@@ -27,6 +27,8 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
     If `dvc repro` alone is killed, DVC's next run would start this stage a second time beside the first, and both would
     write the same files.
     """
+    if arguments:  # a stage takes one name; dvc.yaml writes it as it is, and a shell splits one with a space
+        arguments = (" ".join(arguments),)
     if "DVC_STAGE" in os.environ:  # set by DVC for what it starts
         threading.Thread(target=_end_with, args=(_dvc(),), daemon=True).start()
 

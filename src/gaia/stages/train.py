@@ -48,6 +48,11 @@ def train(line: str) -> None:
             if isinstance(config, PhotoLine) and not state.exists():
                 rehearse(config, data, checkpoints)
             fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+            if (ran := len(fitted.history)) < epochs:
+                best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
+                update(
+                    ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}"
+                )
             _write(line, config, data, fitted)
         shutil.rmtree(state, ignore_errors=True)
     finally:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.errors import Problem as Fault
-from gaia.storage import cache, settings
+from gaia.storage import cache, dvc, settings
 from gaia.storage.client import THREADS, Progress, S3Client
 from gaia.storage.errors import STORE_ANEW, Corrupted, Missing
 
@@ -99,6 +99,15 @@ def judged(needed: Iterable[Object], there: Mapping[tuple[str, str], int]) -> li
         if folder.size not in (None, total) and not any((o.bucket, o.key) in found for o in (folder, *files)):
             found[folder.bucket, folder.key] = Problem(folder, f"its files have {total} bytes instead of {folder.size}")
     return list(found.values())
+
+
+def cure(found: Iterable[Problem], needed: Iterable[Object]) -> str:
+    """The command that stores what a storage was found to lack of all that is `needed`: where a folder's listing is,
+    DVC believes its files to be there, and whole."""
+    problems = list(found)
+    listings = {o.path for o in needed if o.folder} - {problem.needed.path for problem in problems}
+    hidden = any(p.reason != "missing" or listings & set(map(str, Path(p.needed.path).parents)) for p in problems)
+    return "gaia storage verify --mend" if hidden else "dvc push"
 
 
 def sizes(needed: Iterable[Object], client: S3Client) -> dict[tuple[str, str], int]:
@@ -268,17 +277,11 @@ def _copied(md5: str, at: Path, into: Path) -> str:
 @contextmanager
 def _outputs(revision: str | None, root: Path) -> Iterator[tuple[list[Any], str | None]]:
     """DVC's outputs at a revision and the default remote: DVC alone knows its templates and .dvc files."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     from gaia.registry.git import commit
 
     wanted = commit(revision, root) if revision else "workspace"
-    try:
-        with Repo(str(root)) as repo, repo.switch(wanted):
-            yield list(repo.index.outs), repo.config["core"].get("remote")
-    except DvcException as error:
-        raise GaiaError(f"{revision or 'the workspace'}: {error}.") from None
+    with dvc.repo(root, revision or "the workspace") as repo, repo.switch(wanted):
+        yield list(repo.index.outs), repo.config["core"].get("remote")
 
 
 def _bucket(client: S3Client, remote: str | None, path: str) -> str:

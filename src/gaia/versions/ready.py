@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from gaia import paths
 from gaia.config import yaml
 from gaia.data import hashed
 from gaia.errors import GaiaError, nearest
-from gaia.registry.git import git
+from gaia.registry.git import commit, git
+from gaia.storage import cache, dvc, remotes, settings
 from gaia.storage.client import S3Client
 from gaia.storage.objects import Problem
+from gaia.versions.pins import Pins
 from gaia.versions.record import Record
 
 
@@ -49,24 +52,71 @@ def check_branch(wanted: str | None, root: Path = Path()) -> None:
 
 
 def check_pipeline(line: str, root: Path = Path()) -> None:
-    """Raise GaiaError unless every stage of the line is as dvc.lock says, conf/ and the raw data included: which DVC
-    hashes, so that nothing may lie there at which it would wait for ever."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
+    """Raise GaiaError unless every stage of the line is as dvc.lock says, conf/ and the raw data included, and what it
+    made lies here; and nothing among the raw data at which DVC, which hashes them, would wait for ever."""
     hashed.check_all(root)
-    try:
-        with Repo(str(root)) as repo:
-            stage = f"{repo.root_dir}/dvc.yaml:evaluate@{line}"  # a bare name means the current folder's dvc.yaml
-            changed: dict[str, Any] = repo.status(targets=[stage], with_deps=True)
-    except DvcException as error:
-        raise GaiaError(f"dvc status: {error}.") from None
+    with dvc.repo(root, "dvc status") as repo:
+        stage = f"{repo.root_dir}/dvc.yaml:evaluate@{line}"  # a bare name means the current folder's dvc.yaml
+        said: dict[str, Any] = repo.status(targets=[stage], with_deps=True)
+    others, changed = apart(said, root)
     if changed:
         stages = [f"{stage} ({_cause(entry)})" for stage, entry in changed.items()]
         more = f" and {len(stages) - 2} more" if len(stages) > 2 else ""
         raise GaiaError(
             f"what is built is not what is committed: {', '.join(stages[:2])}{more}", "run `dvc repro`, and commit"
         )
+    if others:
+        more = f" and {len(others) - 3} more" if others[3:] else ""
+        raise GaiaError(
+            f"what lies here is not what {dvc.LOCK} names: {', '.join(others[:3])}{more}", bring(others, root)
+        )
+
+
+def apart(said: dict[str, list[Any]], root: Path = Path()) -> tuple[list[str], dict[str, list[Any]]]:
+    """What `dvc status` says, told apart: outputs that are missing here, or others than dvc.lock names, though nothing
+    that they are made of has changed (Git brought another lock, or nobody has fetched them yet); and the stages that
+    have changed, with what did. Raw data that were edited are a change.
+    """
+    parts = [part for changes in said.values() for part in changes if isinstance(part, dict)]
+    outs = {path: how for part in parts for path, how in part.get("changed outs", {}).items()}
+    lacking = {path for path, how in outs.items() if how == "deleted" or not path.startswith("data/raw/")}
+    lacking -= set(git("ls-files", "--", *sorted(lacking), root=root).splitlines() if lacking else ())
+
+    def stays(part: Any) -> bool:
+        """Whether there is more to it than what is lacking."""
+        entries = [entry for way in part.values() for entry in way.items()] if isinstance(part, dict) else []
+        return not entries or any(isinstance(how, dict) or path not in lacking for path, how in entries)
+
+    changed = {stage: parts for stage, changes in said.items() if (parts := [part for part in changes if stays(part)])}
+    return sorted(lacking), changed
+
+
+def bring(outputs: list[str], root: Path = Path()) -> str:
+    """What brings outputs that dvc.lock names: from the cache, or else the storage, which has to be known first.
+
+    DVC asks before it replaces what it has never seen, and must not replace edited raw data: those that lie here are
+    named.
+    """
+    there = [path for path in outputs if (root / path).exists()]
+    which = f" --force {shlex.join(there)}" if there else ""
+    at, pins = cache.folder(root), Pins("HEAD", commit("HEAD", root), root)
+    if all(_is_cached(pins.in_dvc[path].md5, at) for path in outputs if path in pins.in_dvc):
+        return f"`dvc checkout{which}` brings it from the cache"
+    anew = "`dvc repro` makes it anew"
+    try:
+        settings.read(root)
+    except GaiaError:
+        return (
+            f"copy .env from where the storage was set up, and `make storage`, `dvc pull{which}` bring it; else {anew}"
+        )
+    known = (root / remotes.LOCAL).exists()
+    return f"{'' if known else '`make storage`, then '}`dvc pull{which}` brings it; where the storage lacks it, {anew}"
+
+
+def _is_cached(md5: str, at: Path) -> bool:
+    content = cache.read(md5, at) if md5.endswith(cache.DIR) else None
+    wanted = cache.listed(content).values() if content else () if md5.endswith(cache.DIR) else (md5,)
+    return bool(wanted) and all((at / cache.key(each)).exists() for each in wanted)
 
 
 def missing(record: Record, client: S3Client) -> list[Problem]:

@@ -27,13 +27,21 @@ class GatesFailed(GaiaError):
     """A gate was not passed; `gates` are all that were judged."""
 
     def __init__(self, line: str, gates: list[Gate]) -> None:
-        failed = [f"{line}: the gate {g.gate} asks for {g.limit}, found {g.found}" for g in gates if not g.passed]
+        failed = [f"{line}: the gate {g.gate} asks for {g.asked}, found {g.found}" for g in gates if not g.passed]
         super().__init__("no version is made", "build a better one, or choose other gates (conf/gates/)")
         self.problems = (*(Problem(f"{found}.") for found in failed), *self.problems)
         self.gates = gates
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"gates": [gate._asdict() for gate in self.gates]}
+
+
+class Released(GaiaError):
+    """What is built is a version already; `version` is which."""
+
+    def __init__(self, version: Version, found: str, mend: str) -> None:
+        super().__init__(found, mend)
+        self.version = version
 
 
 class Plan(NamedTuple):
@@ -94,8 +102,9 @@ def plan(record: Record, known: Known, asked: Bump | None = None, retrain: bool 
     if not known:
         return Plan(Version(record.line, 1, 0, 0), "first", ["the first version"])
     newest = known[-1]
+    new = facts(record)  # if these can't be had, no `--bump` helps
     try:
-        change = number.change(facts(Record(record.line, newest.commit, newest, record.root)), facts(record))
+        change = number.change(facts(Record(record.line, newest.commit, newest, record.root)), new)
     except GaiaError as error:
         if asked != "major":
             raise GaiaError(f"{error} `--bump major` needs no comparison.") from None
@@ -136,14 +145,14 @@ def _refuse_the_same(record: Record, known: Known, retrain: bool) -> None:
     """Raise GaiaError if the commit is a version already, or one has the same bytes, or the same inputs."""
     for tag in known:
         if tag.commit == record.commit:
-            raise GaiaError(f"this commit is {tag.name} already", "a new version needs a new commit")
+            raise Released(tag.name, f"this commit is {tag.name} already", "a new version needs a new commit")
     # a lock can only pin these bytes, or inputs, if it holds their hashes: few of many locks have to be parsed
     locks = blobs([f"{tag.commit}:./dvc.lock" for tag in known], record.root)
     hashes = [pinned.md5.encode() for pinned in record.inputs.values()]
     for tag, lock in zip(known, locks, strict=True):
         other = Record(record.line, tag.commit, tag, record.root)
         if lock and record.artifact.md5.encode() in lock and other.artifact.md5 == record.artifact.md5:
-            raise GaiaError(f"{tag.name} has the very same bytes", "there is nothing new to release")
+            raise Released(tag.name, f"{tag.name} has the very same bytes", "there is nothing new to release")
         same = lock and all(md5 in lock for md5 in hashes)
         if same and not retrain and (other.settings, other.inputs) == (record.settings, record.inputs):
             raise GaiaError(
@@ -187,8 +196,8 @@ def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> No
         return
     few = ", ".join(f"{p.needed.path} ({p.reason})" for p in problems[:3])
     said = f"the storage lacks {len(problems)} object(s) of this version: {few}{', ...' if problems[3:] else ''}"
-    if not may_push(f"{said}; `dvc push` stores them. Store them now?"):
-        raise GaiaError(f"{said}", f"run `dvc push`, or `gaia release {record.line} --push`")
+    if not may_push(f"{said}. Store them now?"):
+        raise GaiaError(said, f"`gaia release {record.line} --push` stores them first")
     if dry_run:
         return
     objects.store(problems, client, record.root, f"{record.line}: storing")

@@ -21,6 +21,16 @@ class Gate(NamedTuple):
     found: Any
     passed: bool
 
+    @property
+    def asked(self) -> str:
+        """`at least 0.8`, `at most 0.03`; the limit alone where what was found doesn't tell the side."""
+        told = all(isinstance(number, int | float) for number in (self.limit, self.found)) and self.limit != self.found
+        return (
+            f"{'at least' if (self.found > self.limit) == self.passed else 'at most'} {self.limit}"
+            if told
+            else str(self.limit)
+        )
+
 
 class Verdict(NamedTuple):
     """`gates` as they were judged, all of them passed; the test `metrics` that are numbers; `bump`, the step from the
