@@ -66,7 +66,9 @@ def install(folder: Path) -> Path:
     return folder
 
 
-def run(killer: Path, command: tuple[str, ...], root: Path, environment: dict[str, str], **when: str) -> tuple[int, str]:
+def run(
+    killer: Path, command: tuple[str, ...], root: Path, environment: dict[str, str], **when: str
+) -> tuple[int, str]:
     """Exit code and output of `gaia <command>`, killed `BEFORE` or `AFTER` the call of that number, if at all."""
     (killer / "count").write_text("0")
     (killer / "writers").write_text("")

@@ -160,7 +160,8 @@ def unserved(tmp_path: Path) -> Project:
     """A project without a storage, at an address of its own."""
     project = Project(tmp_path / "project")
     project.path(".dvc").mkdir(parents=True)
-    shutil.copy(ROOT / ".dvc/config", project.path(".dvc/config"))
+    for name in (".dvc/config", "dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, project.path(name))
     project.path(".env").write_text(f"S3_ENDPOINT=http://127.0.0.1:{free_ports()}\n")
     return project
 
@@ -181,10 +182,12 @@ def test_storage_up_killed_at_any_call_is_up_or_down_when_it_is_asked_again(unse
         unserved.path(".env").write_text(address)
 
     address = unserved.path(".env").read_text()
-    assert gaia("up")[0] == 0
-    kills = killer.moments(wrapper)
-    cleared()
     try:
+        for _ in range(2):  # the first also removes what another's server may have left at this port
+            code, output = gaia("up")
+            assert code == 0, output
+            kills = killer.moments(wrapper)
+            cleared()
         for moment in kills:
             code, output = gaia("up", **moment)
             assert killer.was_placed(code), f"{moment}: {code} {output}"

@@ -106,11 +106,10 @@ def as_earlier_versions_did(root: Path) -> None:
     command = [word for word in embedded._command(folder, at.address[1]) if word != "-s3.iam=false"]
     keys = {"AWS_ACCESS_KEY_ID": at.access_key, "AWS_SECRET_ACCESS_KEY": at.secret_key}
     keys |= {f"WEED_JWT_{name}": "0123456789abcdef" for name in embedded._TOKENS}
-    process = subprocess.Popen(
+    subprocess.Popen(
         command, cwd=folder, env=os.environ | keys, umask=0o022, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    (root / ".storage/pid").write_text(str(process.pid))
     until(lambda: client.answers(at), "the server")
 
 

@@ -19,6 +19,7 @@ from gaia.registry import grammar, history, sharing
 from gaia.registry.git import git
 from gaia.registry.history import Event, History
 from gaia.registry.tags import Tag, Version
+from gaia.storage import remotes
 
 
 class Check(NamedTuple):
@@ -209,7 +210,12 @@ def _halves(error: GaiaError) -> tuple[str, str]:
 
 def _start(command: tuple[str, ...], root: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *command], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "dvc", *command],
+        cwd=root,
+        env=remotes.environment(root),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

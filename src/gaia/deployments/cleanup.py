@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
-from gaia.storage import cache, settings
+from gaia.storage import cache, remotes, settings
 from gaia.storage.client import S3Client
 
 KEEP = 5
@@ -92,7 +92,7 @@ def _everything(client: S3Client, root: Path) -> set[str]:
 def _gc(how: str, root: Path) -> str:
     scope = ("--workspace", "--all-branches", "--all-tags", "--cloud")
     command = [sys.executable, "-m", "dvc", "gc", *scope, how]
-    done = subprocess.run(command, cwd=root, text=True, capture_output=True)
+    done = subprocess.run(command, cwd=root, env=remotes.environment(root), text=True, capture_output=True)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("ERROR: ")
         raise GaiaError(f"dvc gc: {said.rstrip('.')}.")
