@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conftest import ROOT, Project, Store
+from gaia.config import yaml
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
 
@@ -37,9 +40,21 @@ WORSE = {
 }  # fmt: skip
 
 
+# What chooses kernels, precisions, back ends, epochs, styles, orders, languages, dates or rights for other programs.
+BUILDING = {
+    "PYTHONHASHSEED": "12345", "PYTHONOPTIMIZE": "1", "LANG": "tr_TR.UTF-8", "LC_ALL": "C",
+    "TZ": "Pacific/Kiritimati", "SOURCE_DATE_EPOCH": "1", "NO_COLOR": "1", "COLUMNS": "20", "HYDRA_FULL_ERROR": "1",
+    "KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", "TF_USE_LEGACY_KERAS": "1",
+    "TF_DETERMINISTIC_OPS": "0", "TF_ENABLE_ONEDNN_OPTS": "0", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1", "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "MKL_CBWR": "COMPATIBLE", "OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "AVX2",
+    "MPLBACKEND": "module://nonsense", "MATPLOTLIBRC": "{home}/matplotlibrc", "CUDA_VISIBLE_DEVICES": "",
+}  # fmt: skip
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A HOME whose files mean other servers."""
+    """A HOME whose files mean other servers, other numbers and other colours."""
     home = tmp_path / "home"
     (home / ".aws").mkdir(parents=True)
     virtual = "[default]\ns3 =\n    addressing_style = virtual\n    use_accelerate_endpoint = true\n"
@@ -47,6 +62,13 @@ def home(tmp_path: Path) -> Path:
     (home / ".aws/credentials").write_text("[default]\naws_access_key_id = x\naws_secret_access_key = y\n")
     (home / ".netrc").write_text("machine 127.0.0.1 login x password y\n")
     (home / "broken").write_text("this is no configuration\n")
+    (home / ".keras").mkdir()
+    numbers = {"floatx": "float16", "epsilon": 0.1, "backend": "torch", "image_data_format": "channels_first"}
+    (home / ".keras/keras.json").write_text(json.dumps(numbers))
+    style = "font.size: 30\nsavefig.dpi: 30\nsvg.fonttype: path\ntimezone: Asia/Tokyo\naxes.facecolor: red\n"
+    for file in (home / "matplotlibrc", home / ".config/matplotlib/matplotlibrc"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(style)
     return home
 
 
@@ -115,3 +137,27 @@ def test_a_proxy_that_is_needed_and_wrong_is_named(store: Store, monkeypatch: py
         Unreachable, match="s3.example.org can't be reached through the proxy http://127.0.0.1:9.*NO_PROXY"
     ):
         away.buckets()
+
+
+@pytest.mark.parametrize("line", ["plants", "bags", "cultures"])
+def test_a_line_is_built_of_the_same_bytes_in_any_surroundings(project: Project, home: Path, line: str) -> None:
+    """But for the number of threads, by which PyTorch divides its sums: it is the same here, and named in the docs."""
+
+    def outputs() -> dict[str, dict[str, str]]:
+        stages = yaml.read(project.path("dvc.lock"))["stages"]
+        return {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in stages.items()}
+
+    before = outputs()
+    within(project, home, BUILDING | {"HOME": "{home}"})
+    one_core = "taskset -c 0" if shutil.which("taskset") else ""
+    stages = " ".join(f"{stage}@{line}" for stage in ("compose", "prepare", "train", "evaluate"))
+    project.run("sh", "-c", f"umask 077; {one_core} dvc repro --force --single-item --no-run-cache {stages}")
+    assert outputs() == before
+
+
+def test_a_stage_settles_once_whatever_a_python_sets_as_it_starts(tmp_path: Path) -> None:
+    shell = os.environ | {"LC_ALL": "C", "PYTHONWARNINGS": "error", "KERAS_BACKEND": "torch"}
+    for settled in ({}, {"GAIA_SETTLED": "1"}):
+        command = [sys.executable, "-m", "gaia.stages.compose", "plants"]
+        done = subprocess.run(command, cwd=tmp_path, env=shell | settled, capture_output=True, text=True, timeout=60)
+        assert done.stderr == "error: params.yaml is missing.\n"
