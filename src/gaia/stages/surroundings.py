@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-# The variables (or those that begin so) by which frameworks and Python choose kernels, precisions, back ends, epochs and
-# styles. Whether they matter depends on the release, so none of them is for us. (LANG and LC_* are not among them: files
-# are read and written as UTF-8 whatever they say, and Python may set LC_CTYPE itself.)
+# The variables (or those that begin so) by which frameworks and Python choose kernels, precisions, back ends, epochs,
+# styles. Whether they matter depends on the release, so none of them is for us. (LANG and LC_* are not among them: all
+# files are UTF-8 whatever they say, and Python may set LC_CTYPE itself.)
 _OTHERS = (
     "KERAS_", "TF_", "XLA_", "TORCH", "PYTORCH_", "ATEN_", "CUBLAS_", "CUDNN_", "NVIDIA_TF32_OVERRIDE", "ONEDNN_",
     "DNNL_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "MPL", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED",
