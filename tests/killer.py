@@ -84,15 +84,19 @@ def run(
 def moments(killer: Path) -> list[dict[str, str]]:
     """When to kill what has just run undisturbed: before each call, and after each that changed something.
 
-    Three of them, spread over those that change something, or all with EVERY_KILL=1.
+    Three of them, spread over those that change something, and after each start of a program that outlives it; or
+    all with EVERY_KILL=1.
     """
     count = int((killer / "count").read_text())
-    writers = [int(line.split()[0]) for line in (killer / "writers").read_text().splitlines()]
+    lines = [line.split() for line in (killer / "writers").read_text().splitlines()]
+    writers = [int(line[0]) for line in lines]
     assert len(writers) >= 3, "a kill test whose kills miss proves nothing"
     if "EVERY_KILL" in os.environ:
         return [*({"BEFORE": f"{n}"} for n in range(1, count + 1)), *({"AFTER": f"{n}"} for n in writers)]
     few = (writers[len(writers) * part // 6] for part in (1, 3, 5))
-    return [{when: f"{n}"} for n, when in zip(few, ("BEFORE", "AFTER", "AFTER"), strict=True)]
+    chosen = [(f"{n}", when) for n, when in zip(few, ("BEFORE", "AFTER", "AFTER"), strict=True)]
+    chosen += [(line[0], "AFTER") for line in lines if line[1] == "start"]
+    return [{when: n} for n, when in dict.fromkeys(chosen)]
 
 
 def was_placed(code: int) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from conftest import ROOT, Project, Store
 from gaia.config import yaml
+from gaia.storage import remotes
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
 
@@ -125,6 +126,23 @@ def test_a_proxy_that_leads_nowhere_is_named_with_what_lets_dvc_pass_by(small: P
     assert f"http_proxy sends `dvc push` and `dvc pull` to a proxy, which can't reach {to}; `export no_proxy=" in said
     assert f"warning: {said}" in small.run("gaia", "storage", "up").stdout
     goes_and_comes(small, store, f"{said.split('`')[-2]} && dvc push")
+
+
+def test_the_settings_hold_where_the_project_was_moved(small: Project, store: Store) -> None:
+    moved = small.root.with_name("moved")
+    small.root.rename(moved)
+    project = Project(moved)
+    project.environment |= AWS
+    goes_and_comes(project, store, "dvc push")
+    assert remotes.agree(store.settings, moved)
+
+
+def test_the_authorities_of_a_server_elsewhere_are_those_of_the_variable(small: Project, store: Store) -> None:
+    """Those of one on this machine are not asked, and AWS_CA_BUNDLE can break it though it has none."""
+    local = small.path(".dvc/config.local")
+    assert "ssl_verify" in local.read_text()
+    remotes.write(replace(store.settings, endpoint="https://s3.example.org"), small.root)
+    assert "ssl_verify" not in local.read_text()
 
 
 def test_a_proxy_that_is_needed_and_wrong_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ def write(settings: Settings, root: Path = Path()) -> None:
             raise GaiaError(f"{file.parent} is missing", "run this in the project's folder")
         profile = root / PROFILE
         profile.parent.mkdir(mode=0o700, exist_ok=True)
-        profile.write_text(_EMPTY.format(f"[{_NAME}]\n[profile {_NAME}]\n"), encoding="utf-8")
+        with files.replaced(profile, mode=0o600) as beside:
+            beside.write_text(_EMPTY.format(f"[{_NAME}]\n[profile {_NAME}]\n"), encoding="utf-8")
         with files.replaced(file, mode=0o600) as beside:
             if file.exists():
                 shutil.copyfile(file, beside)
@@ -41,7 +42,10 @@ def write(settings: Settings, root: Path = Path()) -> None:
             config.files["local"] = str(beside)  # DVC itself would write into the file
             with config.edit("local", validate=False) as local:
                 for name, values in _wanted(settings, root).items():
-                    local.setdefault("remote", {})[name] = {**local.get("remote", {}).get(name, {}), **values}
+                    kept = local.setdefault("remote", {}).get(name, {})
+                    if str(kept.get("ssl_verify")).lower() == "true":  # ours, of a server that was here
+                        del kept["ssl_verify"]
+                    local["remote"][name] = {**kept, **values}
     except ConfigError as error:
         raise GaiaError(f"{file}: {error}.") from None
     except OSError as error:
