@@ -8,13 +8,11 @@ import random
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +20,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from gaia.storage import objects, remotes, server, settings
+from gaia.storage import embedded, objects, remotes, server, settings
 from gaia.storage.client import S3Client
 from released import release
 
@@ -175,8 +173,8 @@ class Store:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        with suppress(OSError):
-            os.kill(int((self.root / ".storage/pid").read_text()), signal.SIGKILL)
+        if process := embedded.process(self.root):
+            process.kill()
 
     def connect(self, project: Project) -> Project:
         """Let a project use this server, as a user does: by its .env."""

@@ -128,8 +128,9 @@ def clone(project: Project, root: Path) -> Project:
     _configure(other)
     if not other.path("src").exists():  # not a part of a small project
         other.path("src").symlink_to(ROOT / "src")
-    for name in (".env", ".dvc/config.local"):
+    for name in (".env", ".dvc/config.local", ".storage/profile"):
         if project.path(name).exists():
+            other.path(name).parent.mkdir(exist_ok=True)
             shutil.copy(project.path(name), other.path(name))
     return other
 

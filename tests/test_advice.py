@@ -121,7 +121,7 @@ def test_up_makes_a_bucket_that_is_missing_and_tells_dvc(pushed: Project, store:
     env.write_text(re.sub("S3_BUCKET_DATA=.*", f"S3_BUCKET_DATA={mine}", env.read_text()))
     said = {check.name: check.said for check in verify(pushed.root) if not check.ok}
     assert f"there is no bucket {mine}; `gaia storage up` makes it." in said["buckets"]
-    assert f"{remotes.LOCAL} names another server or other keys than .env; `gaia storage up`" in said["dvc"]
+    assert f"{remotes.LOCAL} is not what .env asks for now; `gaia storage up`" in said["dvc"]
     try:
         pushed.run("gaia", "storage", "up")
         pushed.run("dvc", "push")

@@ -63,7 +63,7 @@ HARMLESS = {
     "gaia.paths": "dvc.yaml names the same places; written elsewhere, an output is missing",
     "gaia.console": "what is shown while a stage runs",
     "gaia.files": "writes the bytes that it is given; hashes are what they are",
-    "gaia.stages.process": "how a stage begins and ends",
+    "gaia.stages": "keeps a stage from what the shell says to others; it adds nothing",
     "gaia.evaluation.timings": "seconds, in a file that no lock pins",
 }
 CONFIG = "checks and types; the values that it reads are the stage's `params`"

@@ -106,11 +106,10 @@ def as_earlier_versions_did(root: Path) -> None:
     command = [word for word in embedded._command(folder, at.address[1]) if word != "-s3.iam=false"]
     keys = {"AWS_ACCESS_KEY_ID": at.access_key, "AWS_SECRET_ACCESS_KEY": at.secret_key}
     keys |= {f"WEED_JWT_{name}": "0123456789abcdef" for name in embedded._TOKENS}
-    process = subprocess.Popen(
+    subprocess.Popen(
         command, cwd=folder, env=os.environ | keys, umask=0o022, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    (root / ".storage/pid").write_text(str(process.pid))
     until(lambda: client.answers(at), "the server")
 
 
@@ -136,7 +135,7 @@ def test_who_has_no_keys_gets_nothing_lists_nothing_and_deletes_nothing(running:
 def test_only_its_account_gets_into_the_folder(running: Store) -> None:
     found = [running.root / ".storage", *(running.root / ".storage").rglob("*")]
     assert len(found) > 20
-    assert {"security.toml", "parts.pem", "pid", "lock", "start.log"} <= {path.name for path in found}
+    assert {"security.toml", "parts.pem", "lock", "start.log"} <= {path.name for path in found}
     open_to_others = {str(path) for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077}
     # the server gives this mode itself, to a volume's version and size; the folder above is closed to it, too
     assert {path for path in open_to_others if not path.endswith(".vif")} == set()

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from conftest import ROOT, Project, Store, free_ports
 from gaia.errors import GaiaError
-from gaia.storage import object_checks, remotes, server_checks, settings
+from gaia.storage import embedded, object_checks, remotes, server_checks, settings
 from gaia.storage.verify import checks
 
 
@@ -99,17 +99,19 @@ def test_two_that_start_it_at_once_get_one_server(drafted: Project, tmp_path: Pa
 def test_down_ends_no_process_that_is_not_the_server(drafted: Project, tmp_path: Path) -> None:
     project = free_project(drafted, tmp_path / "project")
     settings.make_keys(project.root)
-    project.path(".storage").mkdir()
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    data = project.path(".storage/data")
+    others = [
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words])
+        for words in (["mini", f"-dir={data}2"], [f"-dir={data}"], ["mini"])
+    ]
     try:
-        for pid in (str(other.pid), "1", "999999999", "", "no number", "-1"):
-            project.path(".storage/pid").write_text(pid)
-            assert asked(project, "down") == {"stopped": "none"}
-            assert asked(project, "status")["pid"] is None
-        assert other.poll() is None
+        assert asked(project, "down") == {"stopped": "none"}
+        assert asked(project, "status")["pid"] is None
+        assert [other.poll() for other in others] == [None] * 3
     finally:
-        other.kill()
-        other.wait()
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_a_busy_port_is_a_sentence_that_names_its_holder(drafted: Project, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_a_busy_port_is_a_sentence_that_names_its_holder(drafted: Project, tmp_p
             rf"error: port {port} is busy: \S+ \(pid {os.getpid()}\) holds it; end it, or set S3_ENDPOINT=.*\n",
             done.stdout,
         ), done.stdout
-        assert not project.path(".storage/pid").exists()
+        assert embedded.process(project.root) is None
         assert not project.path(".dvc/config.local").exists()
 
 

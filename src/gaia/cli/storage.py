@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from gaia.cli.verb import print_json, verb
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, warn
 
 
 def add(verbs: Any) -> None:
@@ -38,9 +38,11 @@ def _seconds(text: str) -> int:
 
 
 def _up(asked: argparse.Namespace) -> None:
-    from gaia.storage import server
+    from gaia.storage import remotes, server, settings
 
     _print_status(server.up(), asked.json)
+    if obstacle := remotes.in_the_way(settings.read()):
+        warn("; ".join(obstacle) + ".")
 
 
 def _status(asked: argparse.Namespace) -> None:

@@ -51,7 +51,7 @@ def sync(line: str | None = None, stage: str = PROD, root: Path = Path()) -> lis
 
 def _follow(line: str, stage: str, known: History, root: Path) -> Synced:
     now = history.live(known.events).get((line, stage))
-    if not now and not host.link(line, stage, root).is_symlink():
+    if not now and line not in host.lines(root):
         return Synced(line, stage, None, False, "")  # and nothing is made for it
     version = now.version.name if now else None
     try:

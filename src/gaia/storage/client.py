@@ -48,17 +48,15 @@ class S3Client:
     def __init__(self, settings: Settings | None = None, *, timeout: float = 60, attempts: int = 4) -> None:
         import botocore.session
         from botocore.config import Config
+        from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as known
 
         self.settings = settings or at.read()
         self.endpoint = self.settings.endpoint
-        # only what is said here decides: no profile or file that this host has for other services
-        session = botocore.session.Session(
-            session_vars={
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-        )
+        # only what is said here decides: no variable, profile or file that this host has for other services
+        deaf = {name: (None, None, default, cast) for name, (_, _, default, cast) in known.items()}
+        deaf |= dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+        deaf["ca_bundle"] = known["ca_bundle"]  # but the authority that a company's proxy to elsewhere needs
+        session = botocore.session.Session(session_vars=deaf)
         self._s3 = session.create_client(
             "s3",
             endpoint_url=self.endpoint,
@@ -72,7 +70,8 @@ class S3Client:
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 max_pool_connections=4 * THREADS,
                 proxies={} if self.settings.here else None,  # no proxy leads to this very machine
-                s3={"addressing_style": "path"},
+                s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
+                defaults_mode="legacy",
                 # of S3's servers only the newer know the other checksums
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",

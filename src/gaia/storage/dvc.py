@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaia.errors import GaiaError, errors_as, exit_with_a_sentence, first_line, warn
+from gaia.storage import remotes
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -40,7 +41,8 @@ def start(*arguments: str, root: Path) -> subprocess.Popen[str]:
     """`dvc <arguments>`, begun in `root`; both of its streams are kept."""
     mend(root)
     command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.Popen(command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    given = remotes.environment(root)
+    return subprocess.Popen(command, cwd=root, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def complaint(said: str) -> str:

@@ -17,7 +17,7 @@ from gaia.errors import GaiaError
 from gaia.storage import certificate, client
 from gaia.storage.settings import ENV, Settings
 
-FOLDER = Path(".storage")  # its data, pid file, log and proof; mode 700
+FOLDER = Path(".storage")  # its data, log and proof; mode 700
 PATIENCE = 60  # seconds for it to start, or to stop
 
 # What it listens on, counted from the endpoint's port; all on this machine alone. All but S3's own ask for the proof
@@ -50,15 +50,16 @@ def close_folder(root: Path) -> Path:
 
 
 def process(root: Path) -> Any:
-    """The running process of this project's server, or None: a pid alone may be anybody's by now."""
+    """The running process of this project's server, or None: known by what it was started with, since a number that is
+    noted may be lost, or anybody's by now."""
     import psutil
 
-    try:
-        found = psutil.Process(int(_pid_file(root).read_text()))
-        ours = f"-dir={(root / FOLDER / 'data').resolve()}" in found.cmdline()
-        return found if ours and found.status() != psutil.STATUS_ZOMBIE else None
-    except (OSError, ValueError, psutil.Error):
-        return None
+    ours = {"mini", f"-dir={(root / FOLDER / 'data').resolve()}"}
+    for found in psutil.process_iter():
+        with suppress(psutil.Error):
+            if ours <= set(found.cmdline()):  # which a zombie has none of
+                return found
+    return None
 
 
 def project_of(process: Any) -> Path | None:
@@ -104,13 +105,11 @@ def start(root: Path, at: Settings) -> None:
             _command(folder, first), cwd=folder, env=given, umask=0o077, stdin=subprocess.DEVNULL, stdout=said,
             stderr=said, start_new_session=True,
         )  # fmt: skip
-    certificate.write_private(_pid_file(root), f"{process.pid}\n")
     end = time.monotonic() + PATIENCE
     while not (client.answers(at) and _knows_its_data(folder, first) and _listening(process.pid) >= {*_ports(first)}):
         if process.poll() is not None or time.monotonic() > end:
             process.kill()
             process.wait()
-            _pid_file(root).unlink(missing_ok=True)
             raise GaiaError("the embedded server did not start", f"{FOLDER / 'log/start.log'} says why")
         time.sleep(0.1)
     # it only notes in its log, if at all, that it doesn't understand a setting, and runs without
@@ -136,7 +135,6 @@ def stop(root: Path) -> bool:
     except psutil.TimeoutExpired:
         running.kill()
         running.wait(PATIENCE)
-    _pid_file(root).unlink(missing_ok=True)
     for port in ports:
         with suppress(GaiaError):
             _remove_sockets(int(port))
@@ -256,7 +254,3 @@ def _knows_its_data(folder: Path, first: int) -> bool:
             return bool(json.load(answer)["Topology"]["DataCenters"])
     except (OSError, ValueError, KeyError):
         return False
-
-
-def _pid_file(root: Path) -> Path:
-    return root / FOLDER / "pid"

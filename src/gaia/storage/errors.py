@@ -65,7 +65,18 @@ def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
 
 def from_connection(error: Exception, endpoint: str) -> Unreachable:
     """The typed error for botocore's exceptions without an answer."""
-    if "imeout" in type(error).__name__:
+    kind = type(error).__name__
+    if kind == "ProxyConnectionError":
+        host, proxy = endpoint.partition("://")[2], getattr(error, "kwargs", {}).get("proxy_url")
+        return Unreachable(
+            f"{endpoint} can't be reached through the proxy {proxy}, which a variable names",
+            f"set HTTP_PROXY or HTTPS_PROXY right, or NO_PROXY={host} to pass by it",
+        )
+    if kind == "SSLError" or "certificate" in str(error).lower():
+        return Unreachable(
+            f"{endpoint} has no certificate that is trusted here", "AWS_CA_BUNDLE=<file> names the authorities to trust"
+        )
+    if "imeout" in kind:
         return Unreachable(f"{endpoint} did not answer in time", "check the network and the server, and repeat")
     return Unreachable(f"no server answers at {endpoint}", "`make storage` starts one here, or check S3_ENDPOINT")
 

@@ -50,11 +50,11 @@ class Wanted:
 
 
 def dvc(at: Wanted) -> str:
-    """DVC's remotes are these buckets."""
+    """DVC's remotes are these buckets, and nothing of this shell leads a `dvc push` elsewhere."""
     if not remotes.agree(at.client.settings, at.root):
-        raise GaiaError(
-            f"{remotes.LOCAL} names another server or other keys than .env", "`gaia storage up` writes it anew"
-        )
+        raise GaiaError(f"{remotes.LOCAL} is not what .env asks for now", "`gaia storage up` writes it anew")
+    if obstacle := remotes.in_the_way(at.client.settings):
+        raise GaiaError(*obstacle)
     return "its remotes are these buckets, with these keys"
 
 

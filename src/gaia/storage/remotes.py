@@ -1,19 +1,27 @@
-"""What DVC needs to know beyond the tracked .dvc/config: endpoint and keys, in the git-ignored .dvc/config.local."""
+"""What DVC needs to know beyond the tracked .dvc/config: endpoint and keys, in the git-ignored .dvc/config.local; and
+what it must not hear of: the profiles and proxies that this host has for other services.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+from gaia import files
 from gaia.errors import GaiaError
 from gaia.storage.settings import Settings
 
 LOCAL = Path(".dvc/config.local")
+PROFILE = Path(".storage/profile")  # for AWS's libraries, in place of the files in HOME
+_EMPTY = "# DVC asks for the storage with this profile, which says nothing, so that none of yours does.\n{}"
+_NAME = "gaia"
+_UNPROXIED = ("127.0.0.1", "localhost")
 
 
 def write(settings: Settings, root: Path = Path()) -> None:
-    """Point DVC's three remotes at the storage (mode 600; other settings in the file stay).
+    """Point DVC's three remotes at the storage, past this host's profiles (mode 600; other settings in the file stay).
 
     Raises GaiaError if the project is none of DVC's, or its configuration can't be read.
     """
@@ -23,11 +31,21 @@ def write(settings: Settings, root: Path = Path()) -> None:
     try:
         if not file.parent.is_dir():
             raise GaiaError(f"{file.parent} is missing", "run this in the project's folder")
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
-        file.chmod(0o600)
-        with Config(dvc_dir=str(file.parent)).edit("local", validate=False) as local:
-            for name, values in _wanted(settings).items():
-                local.setdefault("remote", {})[name] = {**local.get("remote", {}).get(name, {}), **values}
+        profile = root / PROFILE
+        profile.parent.mkdir(mode=0o700, exist_ok=True)
+        with files.replaced(profile, mode=0o600) as beside:
+            beside.write_text(_EMPTY.format(f"[{_NAME}]\n[profile {_NAME}]\n"), encoding="utf-8")
+        with files.replaced(file, mode=0o600) as beside:
+            if file.exists():
+                shutil.copyfile(file, beside)
+            config = Config(dvc_dir=str(file.parent))
+            config.files["local"] = str(beside)  # DVC itself would write into the file
+            with config.edit("local", validate=False) as local:
+                for name, values in _wanted(settings, root).items():
+                    kept = local.setdefault("remote", {}).get(name, {})
+                    if str(kept.get("ssl_verify")).lower() == "true":  # ours, of a server that was here
+                        del kept["ssl_verify"]
+                    local["remote"][name] = {**kept, **values}
     except ConfigError as error:
         raise GaiaError(f"{file}: {error}.") from None
     except OSError as error:
@@ -35,21 +53,55 @@ def write(settings: Settings, root: Path = Path()) -> None:
 
 
 def agree(settings: Settings, root: Path = Path()) -> bool:
-    """Whether DVC's remotes are those of the settings."""
+    """Whether DVC's remotes are those of the settings, and what they name is there."""
     from dvc.config import Config, ConfigError
 
     try:
         remotes = Config(dvc_dir=str(root / LOCAL.parent)).get("remote", {})
     except ConfigError as error:
         raise GaiaError(f"{root / LOCAL.parent}: {error}.") from None
-    return all(
+    return (root / PROFILE).is_file() and all(
         str(remotes.get(name, {}).get(option)) == str(value)
-        for name, values in _wanted(settings).items()
+        for name, values in _wanted(settings, root).items()
         for option, value in values.items()
     )
 
 
-def _wanted(settings: Settings) -> dict[str, dict[str, Any]]:
+def environment(root: Path = Path()) -> dict[str, str]:
+    """The variables for a DVC that a verb starts: those of this process, without what leads elsewhere.
+
+    DVC can't be told by its settings of the proxy that leads to no server here, nor not to read ~/.aws/config.
+    """
+    given = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"
+    }
+    known = given.get("no_proxy") or given.get("NO_PROXY") or ""
+    passed = known if known == "*" else ",".join(filter(None, (known, *_UNPROXIED)))
+    given |= dict.fromkeys(("no_proxy", "NO_PROXY"), passed)
+    profile = (root / PROFILE).resolve()
+    return given | ({"AWS_CONFIG_FILE": str(profile)} if profile.is_file() else {})
+
+
+def in_the_way(settings: Settings) -> tuple[str, str] | None:
+    """What of this shell keeps a `dvc push` in it from the storage, and what would do; None if nothing does."""
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    host, scheme = settings.address[0], settings.endpoint.partition(":")[0]
+    if settings.here and scheme in getproxies_environment() and not proxy_bypass(host):
+        name = next(name for name in os.environ if name.lower() == f"{scheme}_proxy")
+        var = "no_proxy" if "no_proxy" in os.environ else "NO_PROXY"
+        return (f"{name} sends `dvc push` and `dvc pull` to a proxy, which can't reach {settings.endpoint}",
+                f"`export {var}=${{{var}:+${var},}}{host}` in this shell lets them pass by")  # fmt: skip
+    return None
+
+
+def _wanted(settings: Settings, root: Path) -> dict[str, dict[str, Any]]:
+    from dvc.config_schema import RelPath
+
+    profile = RelPath((root / PROFILE).resolve())  # as DVC keeps one from its file on: so that a project can be moved
+    past = {"profile": _NAME, "configpath": profile, "credentialpath": profile}
+    if settings.here:
+        past["ssl_verify"] = True  # and not AWS_CA_BUNDLE
     return {
         name: {
             "url": f"s3://{bucket}",
@@ -57,6 +109,7 @@ def _wanted(settings: Settings) -> dict[str, dict[str, Any]]:
             "region": settings.region,
             "access_key_id": settings.access_key,
             "secret_access_key": settings.secret_key,
+            **past,
         }
         for name, bucket in settings.buckets.items()
     }

@@ -14,6 +14,11 @@ with without_native_chatter():
 
 __all__ = ["keras", "tf"]
 
+# which ~/.keras/keras.json may say otherwise
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
+
 tf.get_logger().setLevel("ERROR")  # nor is a function that is traced again
 
 # Going back through a network, two chains run at once (of the weights and of what flows through): half the processors
