@@ -24,7 +24,7 @@ from conftest import ROOT, Project
 from deployed import at
 from gaia import cli
 from gaia.cli.verb import one_document, print_json
-from gaia.errors import GaiaError, Problem
+from gaia.errors import GaiaError, Problem, missing_extra
 from gaia.versions.gates import Gate
 from gaia.versions.release import GatesFailed
 
@@ -366,3 +366,15 @@ def test_make_shows_each_target_with_what_it_does() -> None:
     shown = dict(re.findall(r"^make (\w+) +(\S.*)$", said, re.MULTILINE))
     assert list(shown) == phony
     assert "lint" in (ROOT / ".ci/run").read_text()
+
+
+@pytest.mark.parametrize(("package", "extra"), [("torchvision", "train"), ("uvicorn", "serve"), ("fastapi", "serve")])
+def test_a_package_that_is_not_installed_is_a_sentence_that_names_the_extra(package: str, extra: str) -> None:
+    named = re.escape(f"{package} is not installed; `pip install 'gaia-vision[{extra}]'")
+    with pytest.raises(GaiaError, match=named), missing_extra():
+        raise ModuleNotFoundError(f"No module named '{package}'", name=f"{package}.models")
+
+
+def test_what_lacks_in_gaia_itself_is_no_extra() -> None:
+    with pytest.raises(ModuleNotFoundError), missing_extra():
+        raise ModuleNotFoundError("No module named 'gaia.nothing'", name="gaia.nothing")

@@ -128,6 +128,22 @@ def full_disk() -> Iterator[None]:
         raise
 
 
+SERVING = ("fastapi", "fastapi_offline", "httptools", "prometheus_client", "python_multipart", "starlette", "uvicorn")
+
+
+@contextmanager
+def missing_extra() -> Iterator[None]:
+    """Raise a package that isn't installed as a GaiaError, which names the extra of pyproject.toml that brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "gaia").partition(".")[0]
+        if package == "gaia":
+            raise
+        extra = "serve" if package in SERVING else "train"
+        raise GaiaError(f"{package} is not installed", f"`pip install 'gaia-vision[{extra}]'` brings it") from None
+
+
 @contextmanager
 def errors_as(found: str, mend: str = "") -> Iterator[None]:
     """Raise any exception of the block as GaiaError: what was found, with the exception's first line in place of {}."""
@@ -152,7 +168,7 @@ def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
     if len(args) != len(parameters):
         _fail(f"{main.__name__} takes {', '.join(parameters)}, and {len(args)} arguments were given.", 2)
     try:
-        with full_disk():
+        with full_disk(), missing_extra():
             main(*args)
             sys.stdout.flush()
     except GaiaError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gaia import paths
 from gaia.cli import config, deployments, predict, serving, storage, versions
 from gaia.cli.verb import Parser, WrongArguments, one_document, print_error
-from gaia.errors import GaiaError, errors_as, exit_with_a_sentence, full_disk
+from gaia.errors import GaiaError, errors_as, exit_with_a_sentence, full_disk, missing_extra
 
 # Imports stand inside the verbs: `gaia predict` should answer before pandas would have been imported.
 
@@ -83,7 +83,7 @@ def _carry_out(asked: argparse.Namespace) -> None:
     asked.here = Path.cwd().relative_to(root)
     os.chdir(root)
     try:
-        with full_disk():
+        with full_disk(), missing_extra():
             asked.run(asked)
     except GaiaError as error:
         if asked.here.parts:

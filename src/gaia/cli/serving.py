@@ -41,12 +41,7 @@ def add(verbs: Any) -> None:
 
 
 def _serve(asked: argparse.Namespace) -> None:
-    try:
-        from gaia.serving import run
-    except ModuleNotFoundError as error:
-        raise GaiaError(
-            f"{error.name} is not installed", "`pip install 'gaia-vision[serve]'` brings what serves"
-        ) from None
+    from gaia.serving import run
 
     def ready(server: Server) -> None:
         if asked.json:
