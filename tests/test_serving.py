@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from fastapi.testclient import TestClient
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.serving import access, settings
+from gaia.serving.work import Work, _Job
 from served import GREEN, RED, ROW, photos, serving, set_serving, workspace
 
 JSON = {"content-type": "application/json"}
@@ -165,10 +170,68 @@ def test_too_many_at_once_are_told_to_come_again(tmp_path: Path) -> None:
 def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with serving(workspace(tmp_path), seconds=0.1) as client:
         server = client.app.state.server  # type: ignore[attr-defined]
-        server.work._pool.submit(lambda: __import__("time").sleep(0.6))
-        for _ in range(server.work.at_once):
-            server.work._pool.submit(lambda: __import__("time").sleep(0.6))
+        for each in range(server.work.at_once):
+            server.work._waiting.append(_Job(each, None, lambda _: [time.sleep(0.6)], Future()))
+        with server.work._there:
+            server.work._there.notify_all()
         assert "no answer within 0.1 s" in refused(client.post("/lines/plants/predict", files=photos(RED)), 503)
+
+
+def work(**limits: Any) -> Work:
+    return Work({"megabytes": 1, "inputs": 8, "at_once": 1, "waiting": 99, "seconds": 5} | limits)  # type: ignore[arg-type]
+
+
+def test_what_waits_is_done_together_and_one_that_fails_fails_alone() -> None:
+    """While one job is done, four more of its kind come: they are the next, and of these only the third fails."""
+    several: list[list[int]] = []
+    busy = threading.Event()
+
+    def do(given: list[int]) -> list[int]:
+        several.append(given)
+        busy.wait(5)
+        if 3 in given:
+            raise ValueError("three")
+        return [2 * each for each in given]
+
+    async def ask() -> list[Any]:
+        pool = work()
+        first = asyncio.create_task(pool.together("kind", 1, do))
+        while not several:
+            await asyncio.sleep(0.01)
+        others = [asyncio.create_task(pool.together("kind", each, do)) for each in (2, 3, 4)]
+        another = asyncio.create_task(pool.together("another", 5, do))
+        while pool.taken < 5:
+            await asyncio.sleep(0.01)
+        busy.set()
+        found = await asyncio.gather(first, *others, another, return_exceptions=True)
+        while pool.taken:
+            await asyncio.sleep(0.01)
+        pool.close()
+        return list(found)
+
+    found = asyncio.run(ask())
+    assert [each for each in found if isinstance(each, int)] == [2, 4, 8, 10]
+    assert str(found[2]) == "three"
+    assert several == [[1], [2, 3, 4], [2], [3], [4], [5]]
+
+
+def test_photos_asked_for_at_once_are_answered_each_for_itself(client: TestClient) -> None:
+    """Thirty requests at once, of other photos and names, one of them bad: nobody gets another's answer."""
+    found: dict[int, Any] = {}
+
+    def ask(at: int) -> None:
+        photo = b"bad" if at == 7 else (RED, GREEN)[at % 2]
+        found[at] = client.post("/lines/plants/predict", files=photos(photo, name=f"{at}.png")).json()
+
+    askers = [threading.Thread(target=ask, args=(at,)) for at in range(30)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert "7.png: not an image" in found.pop(7)["detail"]
+    for at, said in found.items():
+        (answer,) = said["answers"]
+        assert (answer["input"], answer["answer"]) == (f"{at}.png", ("dandelion", "grass")[at % 2])
 
 
 def test_doubt_is_a_word_beside_the_answer(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaia.errors import GaiaError, Problem
 from gaia.runtime import doubt
@@ -46,6 +47,18 @@ def of_photos(model: Predictor, photos: Iterable[tuple[str, bytes]], band: float
 def of_photo_files(model: Predictor, files: Iterable[tuple[str, Path]], band: float = 0) -> Answers:
     """Photos on disk as (name, file), one at a time in memory. Raises GaiaError if the model takes no photos."""
     return _joined(batches_of_photos(model, ((name, file.read_bytes) for name, file in files), band))
+
+
+def of_requests(model: Predictor, requests: Sequence[Mapping[str, bytes]], band: float = 0) -> list[Answers]:
+    """Several requests of photos by name, asked of the model together -> the answers of each.
+
+    Raises GaiaError if the model takes no photos.
+    """
+    read = [_read(model, ((name, partial(bytes, content)) for name, content in asked.items())) for asked in requests]
+    names = [name for _, some, _ in read for name in some]
+    photos = [photo for some, _, _ in read for photo in some]
+    said = iter(of_inputs(model, np.concatenate(photos), names, band) if photos else [])
+    return [Answers(list(islice(said, len(some))), problems) for some, _, problems in read]
 
 
 def batches_of_photos(
@@ -95,6 +108,14 @@ def of_inputs(model: Predictor, inputs: Any, names: list[str], band: float = 0) 
 
 
 def _batch(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], band: float) -> Answers:
+    read, names, problems = _read(model, photos)
+    return Answers(of_inputs(model, np.concatenate(read), names, band) if read else [], problems)
+
+
+def _read(
+    model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]]
+) -> tuple[list[NDArray[np.uint8]], list[str], dict[str, Problem]]:
+    """The photos that can be read, each uint8 [1, size, size, 3], their names, and a problem for each of the others."""
     read, names = [], []
     problems: dict[str, Problem] = {}
     for name, content in photos:
@@ -107,7 +128,7 @@ def _batch(model: Predictor, photos: Iterable[tuple[str, Callable[[], bytes]]], 
             problems[name] = Problem(f"{name}: {error.strerror}.")
         except GaiaError as error:
             problems[name] = Problem(f"{name}: {error}.")
-    return Answers(of_inputs(model, np.concatenate(read), names, band) if read else [], problems)
+    return read, names, problems
 
 
 def _rows(model: Predictor, read: Rows, band: float) -> Answers:

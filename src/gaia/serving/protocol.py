@@ -98,7 +98,8 @@ async def _ask(server: Server, served: Served, asked: tensors.Request) -> Answer
         return await server.ask(served, {f"photo {at}": content for at, content in enumerate(files, start=1)})
     names = [f"photo {at}" for at in range(1, len(pixels) + 1)]
     doubted = band(server.settings, served.line)
-    return await server.answered(served, lambda: Answers(of_inputs(model, pixels, names, doubted), {}))
+    job = server.work.do(lambda: Answers(of_inputs(model, pixels, names, doubted), {}))
+    return await server.counted(served, job)
 
 
 def _error(error: GaiaError) -> JSONResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -11,14 +11,16 @@ from typing import Any
 
 from gaia.errors import GaiaError, nearest
 from gaia.registry.names import PROD
-from gaia.runtime.answers import Answers
+from gaia.runtime.answers import Answers, of_requests, of_rows
 from gaia.serving import problems
-from gaia.serving.afterwards import Afterwards, Asked, of
+from gaia.serving.afterwards import Afterwards, Asked
 from gaia.serving.live import Live, Served
 from gaia.serving.metrics import Metrics
 from gaia.serving.problems import Refused
 from gaia.serving.settings import Settings, band
 from gaia.serving.work import Work
+
+FEW = 4  # photos; with more, a request is a batch of its own
 
 
 class Server:
@@ -44,17 +46,26 @@ class Server:
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, *self.live.lacking(line, stage), retry=5)
 
     async def ask(self, served: Served, given: dict[str, Any]) -> Answers:
-        """The answers to photos (bytes) or rows by their names, counted, and noted for afterwards."""
-        found = await self.answered(served, partial(of, served, given, band(self.settings, served.line)))
+        """The answers to photos (bytes) or rows by their names, counted, and noted for afterwards. A few photos are
+        answered together with those that others ask for at the same time."""
+        doubted = band(self.settings, served.line)
+        if served.model.contract["input"]["kind"] == "photo":
+            alone = len(given) > FEW
+            asked = self.work.together(
+                object() if alone else served.sha256, given, lambda several: of_requests(served.model, several, doubted)
+            )
+        else:
+            asked = self.work.do(partial(of_rows, served.model, given, doubted))
+        found = await self.counted(served, asked)
         if found.answers:
             self.afterwards.add(Asked(served, given, found.answers))
         return found
 
-    async def answered(self, served: Served, task: Callable[[], Answers]) -> Answers:
-        """What a task finds, in a thread for such work, and counted."""
+    async def counted(self, served: Served, asked: Awaitable[Answers]) -> Answers:
+        """The answers that come, counted, as is the request if none come."""
         start, status = time.perf_counter(), int(HTTPStatus.INTERNAL_SERVER_ERROR)
         try:
-            found = await self.work.do(task)
+            found = await asked
             status = int(HTTPStatus.OK)
         except GaiaError as error:
             status = problems.details(error)["status"]

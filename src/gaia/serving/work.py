@@ -1,20 +1,26 @@
-"""Work that takes a core, done by as many threads as there are cores for it; what is too much is told to come again."""
+"""Work that takes a core, done by as many threads as there are cores for it; what is too much is told to come again.
+
+What waits and is of one kind is done together: a network answers eight photos in half the time of eight times one.
+Nothing ever waits for company.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 from gaia.serving.problems import Refused
 from gaia.serving.settings import Limits
 
-T = TypeVar("T")
+TOGETHER = 16  # jobs; beyond, a network gains little more
 CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -28,37 +34,91 @@ def cores(limit: Path = CGROUP) -> int:
         return allowed
 
 
+class _Job(NamedTuple):
+    kind: Hashable  # jobs of the same kind may be done together
+    given: Any
+    do: Callable[[list[Any]], list[Any]]  # what was given of several jobs -> what comes of each
+    done: Future[Any]
+
+
 class Work:
-    """A pool of threads, and how many wait for one."""
+    """A few threads, and the jobs that wait for one."""
 
     def __init__(self, limits: Limits) -> None:
         self.at_once = limits["at_once"] or cores()
         self.limits = limits
-        self.taken = 0
-        self._pool = ThreadPoolExecutor(self.at_once, thread_name_prefix="answer")
+        self.taken = 0  # jobs that wait or are being done
+        self._waiting: deque[_Job] = deque()
+        self._there = threading.Condition()
+        self._closed = False
+        for at in range(self.at_once):
+            threading.Thread(target=self._run, name=f"answer-{at}", daemon=True).start()
 
-    async def do(self, task: Callable[[], T]) -> T:
-        """What `task` returns, run in a thread. Raises Refused if too many wait, or it took too long; a task that has
-        begun is not stopped, and keeps its place until it ends."""
+    async def do(self, task: Callable[[], Any]) -> Any:
+        """What `task` returns, done in a thread. Raises Refused as `together` does."""
+        return await self.together(object(), None, lambda _: [task()])
+
+    async def together(self, kind: Hashable, given: Any, do: Callable[[list[Any]], list[Any]]) -> Any:
+        """What comes of `given`, by a `do` that takes what was given of several jobs of the same kind.
+
+        Raises Refused if too many wait, or it took too long; a job that has begun keeps its place until it ends.
+        """
         if self.taken >= self.at_once + self.limits["waiting"]:
             busy = f"{self.taken} requests are being answered or wait"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, busy, "come again", retry=1)
-        self.taken += 1
-        future = self._pool.submit(task)
-        future.add_done_callback(lambda _: self._end())
+        job = _Job(kind, given, do, Future())
+        with self._there:
+            self.taken += 1
+            self._waiting.append(job)
+            self._there.notify()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self.limits["seconds"])
+            return await asyncio.wait_for(asyncio.wrap_future(job.done), self.limits["seconds"])
         except TimeoutError:
+            late = f"there was no answer within {self.limits['seconds']:g} s"
             raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"there was no answer within {self.limits['seconds']:g} s",
-                "ask for less at once, or come again",
-                retry=1,
+                HTTPStatus.SERVICE_UNAVAILABLE, late, "ask for less at once, or come again", retry=1
             ) from None
 
-    def _end(self) -> None:
-        self.taken -= 1  # under the interpreter's lock; a place too many for a moment harms nothing
-
     def close(self) -> None:
-        """Let what has begun end, and take nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let what has begun end, and begin nothing more."""
+        with self._there:
+            self._closed = True
+            self._there.notify_all()
+
+    def _run(self) -> None:
+        while jobs := self._take():
+            begun = [job for job in jobs if job.done.set_running_or_notify_cancel()]
+            try:
+                if begun:
+                    _finish(begun)
+            finally:
+                with self._there:
+                    self.taken -= len(jobs)
+
+    def _take(self) -> list[_Job]:
+        """The first job that waits, and this thread's share of those of its kind; none when all is over."""
+        with self._there:
+            self._there.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return []
+            first = self._waiting.popleft()
+            alike = [job for job in self._waiting if job.kind == first.kind]
+            share = alike[: min(TOGETHER, math.ceil((1 + len(alike)) / self.at_once)) - 1]
+            for job in share:
+                self._waiting.remove(job)
+            return [first, *share]
+
+
+def _finish(jobs: list[_Job]) -> None:
+    """Do the jobs; if that fails for several, each alone, so that it fails for those that it has to."""
+    try:
+        found = jobs[0].do([job.given for job in jobs])
+    except BaseException as error:
+        if len(jobs) > 1:
+            for job in jobs:
+                _finish([job])
+        else:
+            jobs[0].done.set_exception(error)
+        return
+    for job, each in zip(jobs, found, strict=True):
+        job.done.set_result(each)
