@@ -425,7 +425,11 @@ def written(out: Path, labels: list[str]) -> reports.Measured:
         "format": 2, "line": "spores", "question": None, "framework": "catboost", "model": "model.cbm", "input": asked,
         "labels": labels, "positive": labels[1], "threshold": 0.5,
     }  # fmt: skip
-    manifest: Any = {"best_epoch": 1, "files": [{"name": "model.cbm", "size": 7000, "sha256": "3f" * 32}]}
+    manifest: Any = {
+        "architecture": "catboost.CatBoostClassifier", "optimizer": None, "best_epoch": 1, "total_epochs": 2,
+        "data_sha256": "1a" * 32, "config_sha256": "2b" * 32,
+        "files": [{"name": "model.cbm", "size": 7000, "sha256": "3f" * 32}],
+    }  # fmt: skip
     names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
     history = pd.DataFrame({"epoch": [1, 2], **{name: [0.5, 0.4] for name in names}})
     found = reports.measure(Predictor(contract, run), data, manifest, seed=1)
