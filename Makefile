@@ -55,6 +55,7 @@ bench: setup   ## measure speed and quality against plain peers; writes benchmar
 	python benchmarks/storage.py
 	python benchmarks/tags.py
 	python benchmarks/rollback.py
+	python benchmarks/serving.py --swaps 60
 
 # What serves is installed with --no-deps: CatBoost names what it draws plots with, too, and predicts without.
 COMPILE := uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \

@@ -1,8 +1,9 @@
 """How fast what is live answers: `gaia serve` against the runtime alone, and against plain peers, in one run.
 
-`python benchmarks/serving.py [--seconds 5] [--peers FOLDER]`; writes benchmarks/serving.json. Peers live in an environment
-of their own (FOLDER, made and filled if it isn't there), and serve the same ONNX file to the same photo. The clients are
-raw sockets in processes of their own, on the same cores.
+`python benchmarks/serving.py [--seconds 5] [--peers FOLDER] [--swaps 60]`; writes serving.md here. Peers live in an
+environment of their own (FOLDER, made and filled if it isn't there), and serve the same ONNX file to the same photo.
+The clients are raw sockets in processes of their own, on the same cores. `--swaps`: so many seconds of load by four
+clients on a project of its own, with a deployment every five.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ BOUNDARY = "b0undary"
 
 def form(photo: Path) -> bytes:
     """A photo as a form's field."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
-    return head.encode() + photo.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
+    about = 'Content-Disposition: form-data; name="files"; filename="a.jpg"\r\nContent-Type: image/jpeg'
+    return f"--{BOUNDARY}\r\n{about}\r\n\r\n".encode() + photo.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def request(path: str, body: bytes, kind: str) -> bytes:
@@ -159,7 +160,7 @@ def ours(seconds: float) -> dict[str, Any]:
         assert all(exchange(connection, ask)[0] == 200 for ask in asked.values())
         found["start_to_all_three_s"] = round(first + time.perf_counter() - begun, 2)
         for line, ask in asked.items():
-            found[line] = {f"{n}_clients": load_test(port, ask, n, seconds) for n in (1, 4, 8)}
+            found[line] = {f"{n}": load_test(port, ask, n, seconds) for n in (1, 4, 8)}
         found["memory_mb"] = megabytes(pid)
     return found
 
@@ -197,27 +198,141 @@ def peers(folder: Path, seconds: float) -> dict[str, Any]:
         with started(
             [str(folder / "bin" / command[0]) if at != 1 else command[0], *command[1:]], 8791 + at, ask, here, **given
         ):
-            found[name] = {f"{n}_clients": load_test(8791 + at, ask, n, seconds) for n in (1, 4, 8)}
+            found[name] = {f"{n}": load_test(8791 + at, ask, n, seconds) for n in (1, 4, 8)}
     return found
+
+
+def swaps(seconds: float) -> dict[str, Any]:
+    """Load by four clients while another version goes live every five seconds: what failed, what was mixed, and the
+    memory of the server before and after."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "project"
+        given = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"}
+        subprocess.run([sys.executable, "-c", SMALL, str(root)], check=True, env=given, capture_output=True)
+        ask = request("/lines/spores/predict", b'{"rows": [{"species": "oyster", "days": 12}]}', "application/json")
+        versions = ("v1.0.0", "v1.1.0")
+        deploy(root, versions[0])
+        command = [sys.executable, "-m", "gaia", "serve", "--port", "8799"]
+        with started(command, 8799, ask, root) as (_, pid):
+            queue: Any = multiprocessing.Queue()
+            askers = [multiprocessing.Process(target=watcher, args=(8799, ask, seconds, queue)) for _ in range(4)]
+            for asker in askers:
+                asker.start()
+            time.sleep(min(10, seconds / 4))
+            before, turn, end = megabytes(pid), 0, time.perf_counter() + seconds - 10
+            while time.perf_counter() < end:
+                turn += 1
+                deploy(root, versions[turn % 2])
+                time.sleep(5)
+            after, results = megabytes(pid), [queue.get() for _ in askers]
+    said = {answer for answers, _, _ in results for answer in answers}
+    mixed = len(said) - len({version for version, *_ in said})  # each version has one hash, and one answer to this row
+    return {"requests": sum(count for _, count, _ in results), "failed": sum(failed for _, _, failed in results),
+            "swaps": turn, "mixed": mixed, "memory_mb": [before, after]}  # fmt: skip
+
+
+def watcher(port: int, asked: bytes, seconds: float, found: Any) -> None:
+    """Ask again and again; put which (version, sha256, probability) came, how many requests, and how many failed."""
+    answers, count, failed = set(), 0, 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            status, body = exchange(connection, asked)
+            count += 1
+            if status != 200:
+                failed += 1
+                continue
+            said = json.loads(body)
+            answers.add((said["version"], said["sha256"], said["answers"][0]["probabilities"]["healthy"]))
+    found.put((answers, count, failed))
+
+
+SMALL = """
+import shutil, sys
+from pathlib import Path
+from conftest import ROOT, Project
+from released import release
+from served import set_serving
+project = Project.empty(Path(sys.argv[1]))
+release(project)
+shutil.copytree(ROOT / "conf" / "serving", project.path("conf/serving"))
+set_serving(project.root, lambda said: said.update(inspect=None))
+"""
+
+
+def deploy(root: Path, version: str) -> None:
+    command = [sys.executable, "-m", "gaia", "deploy", f"spores@{version}", "--yes"]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+
+def page(found: dict[str, Any]) -> str:
+    """The measurements as Markdown."""
+    ours, alone = found["gaia"], found["runtime"]
+    told = f"On {found['cores']} cores; load of the machine before {found['load']:.1f}; {found['seconds']:g} s each."
+    rows = ["| line, clients | requests a second | p50 | p99 | of the runtime alone |", "|---|---:|---:|---:|---:|"]
+    for line in ("plants", "bags", "cultures"):
+        for clients, row in ours[line].items():
+            best = alone.get(line, {}).get("one" if clients == "1" else "all")
+            share = f"{row['per_second'] / best:.2f}" if best else ""
+            cells = (
+                f"{line}, {clients}",
+                f"{row['per_second']:.0f}",
+                f"{row['p50_ms']} ms",
+                f"{row['p99_ms']} ms",
+                share,
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    rates = "; ".join(
+        f"{line} {rate['one']:.0f} photos a second in one thread, {rate['all']:.0f} in a process for each core"
+        for line, rate in alone.items()
+    )
+    start, memory = ours["start_to_all_three_s"], ours["memory_mb"]
+    parts = [
+        "# Serving\n",
+        (__doc__ or "").rstrip(),
+        told,
+        f"First answers of all three lines {start} s after the process's start; {memory:.0f} MB after the load.",
+        "\n".join(rows),
+        f"The runtime alone: {rates}. The clients share the cores with the server; what waits is answered together.",
+    ]
+    if "peers" in found:
+        table = ["| plants | 1 client | 4 | 8 | `gaia serve` is |", "|---|---:|---:|---:|---:|"]
+        mine = found["gaia_again"]["plants"]
+        everyone = {"gaia serve": ours["plants"], **found["peers"], "gaia serve, once more": mine}
+        for name, each in everyone.items():
+            times = mine["8"]["per_second"] / each["8"]["per_second"]
+            rates = " | ".join(f"{row['per_second']:.0f}" for row in each.values())
+            table.append(f"| {name} | {rates} | {times:.2f} times |")
+        parts += ["## Peers, requests a second", "\n".join(table)]
+    if "swaps" in found:
+        said = found["swaps"]
+        parts += [
+            "## A deployment every five seconds, under load",
+            f"{said['requests']:,} requests, {said['swaps']} deployments: {said['failed']} failed, {said['mixed']} "
+            f"answers of two versions; memory {said['memory_mb'][0]:.0f} MB before, {said['memory_mb'][1]:.0f} MB after.",
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--swaps", type=float, metavar="SECONDS")
     asked = parser.parse_args()
-    found: dict[str, Any] = {"load_before": os.getloadavg()[0], "cores": cores()}
+    found: dict[str, Any] = {"load": os.getloadavg()[0], "cores": cores(), "seconds": asked.seconds, "runtime": {}}
     for line, photo in (("plants", PHOTO), ("bags", BAG)):
-        found[f"runtime_{line}"] = {
-            "one_thread_per_second": round(runtime_alone(line, photo, asked.seconds), 1),
-            "all_cores_per_second": round(on_all_cores(line, photo, asked.seconds), 1),
-        }
+        alone = {"one": runtime_alone(line, photo, asked.seconds), "all": on_all_cores(line, photo, asked.seconds)}
+        found["runtime"][line] = alone
     found["gaia"] = ours(asked.seconds)
     if asked.peers:
-        found["peers_plants"] = peers(asked.peers, asked.seconds)
+        found["peers"] = peers(asked.peers, asked.seconds)
         found["gaia_again"] = ours(asked.seconds)
-    print(json.dumps(found, indent=2))
-    (ROOT / "benchmarks/serving.json").write_text(json.dumps(found, indent=2) + "\n")
+    if asked.swaps:
+        found["swaps"] = swaps(asked.swaps)
+    text = page(found)
+    (ROOT / "benchmarks/serving.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

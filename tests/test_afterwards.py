@@ -119,7 +119,7 @@ def test_the_shadow_is_asked_beside_prod_and_its_disagreements_are_named(project
         until(lambda: f"gaia_shadow_disagreed_total{{{labels}}} {float(len(flips))}" in client.get("/metrics").text)
         assert f"gaia_shadow_asked_total{{{labels}}} 31.0" in client.get("/metrics").text
         found = client.get("/lines/spores/shadow").json()
-        assert found["stage"] == "staging"
+        assert (found["stage"], found["compared"], found["disagreed"]) == ("staging", 31, len(flips))
         assert sorted(each["input"] for each in found["disagreements"]) == sorted(flips)
         assert all((each["version"], each["shadow"]) == ("v1.0.0", "v1.2.0") for each in found["disagreements"])
         assert client.get("/lines/cultures/shadow").json()["disagreements"] == []

@@ -297,6 +297,19 @@ def risk(tmp_path_factory: pytest.TempPathFactory) -> float:
         return float(said["answers"][0]["probabilities"]["contaminated"])
 
 
+def test_the_policy_is_told(client: TestClient) -> None:
+    said = client.get("/inspect").json()
+    assert (said["conditions"], said["photo"], said["low"], said["high"]) == ("cultures", "plants", 0.3, 0.7)
+
+
+def test_no_policy_is_no_inspection(tmp_path: Path) -> None:
+    root = workspace(tmp_path)
+    set_serving(root, lambda said: said.update(inspect=None))
+    with serving(root) as client:
+        assert client.get("/inspect").json() is None
+        assert "conf/serving/ has no policy" in refused(client.post("/inspect", json=ROW), 404)
+
+
 def test_a_low_risk_needs_no_photo(tmp_path: Path, risk: float) -> None:
     said = inspected(workspace(tmp_path), risk, GREEN, low=risk + 0.01, high=1)
     assert said["answer"] == "dandelion"  # the class of the photo's model that is not the positive one

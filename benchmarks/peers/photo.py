@@ -1,4 +1,4 @@
-"""What every peer does with a photo: Pillow reads it, centred and scaled, and the same ONNX file answers, in one thread."""
+"""What every peer does with a photo: Pillow reads it, centred and scaled, and the ONNX file answers, in one thread."""
 
 import io
 import os
