@@ -306,10 +306,11 @@ def page(found: dict[str, Any]) -> str:
         parts += ["## Peers, requests a second", "\n".join(table)]
     if "swaps" in found:
         said = found["swaps"]
+        before, after = said["memory_mb"]
+        counts = f"{said['failed']} failed, {said['mixed']} answers of two versions"
         parts += [
             "## A deployment every five seconds, under load",
-            f"{said['requests']:,} requests, {said['swaps']} deployments: {said['failed']} failed, {said['mixed']} "
-            f"answers of two versions; memory {said['memory_mb'][0]:.0f} MB before, {said['memory_mb'][1]:.0f} MB after.",
+            f"{said['requests']:,} requests, {said['swaps']} deployments: {counts}; {before:.0f} to {after:.0f} MB.",
         ]
     return "\n\n".join(parts) + "\n"
 

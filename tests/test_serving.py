@@ -16,6 +16,8 @@ from fastapi.testclient import TestClient
 
 from gaia import files
 from gaia.errors import GaiaError
+from gaia.runtime import answers
+from gaia.runtime.load import load
 from gaia.serving import access, settings
 from gaia.serving.work import Work, _Job
 from served import GREEN, RED, ROW, photos, serving, set_serving, workspace
@@ -175,6 +177,16 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         with server.work._there:
             server.work._there.notify_all()
         assert "no answer within 0.1 s" in refused(client.post("/lines/plants/predict", files=photos(RED)), 503)
+
+
+def test_a_number_that_training_never_saw_is_doubted() -> None:
+    """Where the contract knows the range, which it does from format 2 on; a gap is none."""
+    model = load(Path(__file__).parent / "artifacts" / "table-1")
+    days = model.table["features"][1]
+    days["range"] = [0.0, 30.0]
+    rows = {"row 1": {"species": "oyster", "days": 31}, "row 2": {"species": "oyster", "days": 30}}
+    found = answers.of_rows(model, rows | {"row 3": {"species": "oyster", "days": ""}})
+    assert [each["uncertain"] for each in found.answers] == [["days is 31; training saw 0 to 30"], [], []]
 
 
 def work(**limits: Any) -> Work:

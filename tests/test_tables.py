@@ -61,6 +61,11 @@ def last(data: Dataset) -> dict[str, str]:
     return data.table.iloc[-1].to_dict()
 
 
+def seen_in_training(data: Dataset, name: str) -> list[float]:
+    values = data.inputs[name].iloc[data.rows("train")]
+    return [values.min(), values.max()]
+
+
 # --- what is written can be read
 
 
@@ -75,8 +80,8 @@ def test_the_index_and_the_values_come_back_as_they_were(raw: Path) -> None:
     assert data.truth.tolist() == [-1 if i == 4 else 1 - i % 2 for i in range(40)]
     assert data.features == [
         {"name": "kind", "column": "kind", "type": "category", "categories": ["x", "y"]},
-        {"name": "days", "column": "days", "type": "number"},
-        {"name": "co2", "column": "co2", "type": "number"},
+        {"name": "days", "column": "days", "type": "number", "range": seen_in_training(data, "days")},
+        {"name": "co2", "column": "co2", "type": "number", "range": seen_in_training(data, "co2")},
     ]
     assert data.inputs.columns.tolist() == ["kind", "days", "co2"]
     usable = data.inputs[(data.table["verdict"] == "ok").to_numpy()]

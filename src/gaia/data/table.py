@@ -77,7 +77,11 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
         known, codes[usable, i] = np.unique(cells[usable], return_inverse=True)
         _say_alike(column, known.tolist())
         features.append({"name": name, "column": column, "type": "category", "categories": known.tolist()})
-    features += [{"name": name, "column": column, "type": "number"} for name, column in config.numbers.items()]
+    learned = usable & (index["split"] == "train").to_numpy()
+    for name, column in config.numbers.items():
+        seen = numbers[name][learned & ~np.isnan(numbers[name])].tolist()
+        extremes = {"range": [min(seen), max(seen)]} if seen else {}
+        features.append({"name": name, "column": column, "type": "number"} | extremes)
     np.save(out / "categories.npy", codes)
     np.save(out / "numbers.npy", np.stack([*numbers.values()], axis=1) if numbers else np.zeros((len(index), 0)))
     write_description(out, names, features)

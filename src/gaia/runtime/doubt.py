@@ -42,5 +42,5 @@ def _outside(contract: Contract, inputs: Any) -> list[list[str]]:
         low, high = seen
         for at, value in enumerate(inputs[feature["name"]]):
             if value < low or value > high:
-                found[at].append(f"{feature['name']} is {value:g}; training saw {low:g} to {high:g}")
+                found[at].append(f"{feature['name']} is {value:,.10g}; training saw {low:,.10g} to {high:,.10g}")
     return found
