@@ -95,6 +95,7 @@ def visit(browser: Any, address: str) -> Iterator[Visit]:
         contexts.append(context)
         context.set_default_timeout(20_000)
         page = context.new_page()
+        page.on("filechooser", lambda chooser: None)  # from now on: the first one would be missed otherwise
         page.on("request", lambda sent: sent.url.startswith((at, "blob:")) or wrong.append(f"asked {sent.url}"))
         page.on("pageerror", lambda error: wrong.append(f"error {error}"))
         page.on("console", lambda said: (refused and re.search(refused, said.text)) or wrong.append(said.text))
