@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -147,6 +148,24 @@ def test_a_line_that_has_nothing_makes_the_server_unready_and_the_others_answer(
         said = client.post("/lines/bags/predict", files=photos(RED))
         assert "nothing of bags is live in prod" in refused(said, 503) and said.headers["retry-after"]
         assert client.post("/lines/plants/predict", files=photos(RED)).status_code == 200
+
+
+def test_while_a_build_is_made_anew_the_one_before_answers(tmp_path: Path) -> None:
+    """DVC removes what a stage makes before the stage begins."""
+    root = workspace(tmp_path)
+    folder = root / "data/models/plants"
+    with serving(root) as client:
+        live = client.app.state.server.live  # type: ignore[attr-defined]
+        before = client.post("/lines/plants/predict", files=photos(RED)).json()["sha256"]
+        folder.rename(tmp_path / "kept")
+        live.look()
+        assert client.get("/ready").status_code == 200
+        assert client.post("/lines/plants/predict", files=photos(RED)).json()["sha256"] == before
+        shutil.copytree(tmp_path / "kept", folder)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"best_epoch": 3}))
+        live.look()
+        assert client.post("/lines/plants/predict", files=photos(RED)).json()["sha256"] != before
 
 
 def test_a_damaged_build_is_not_served(tmp_path: Path) -> None:

@@ -128,10 +128,15 @@ class Live:
             for stage, folder in host.live_here(line, self.root).items():
                 found[line, stage] = (folder, (folder.name, decided))
         for line in self.lines:
-            manifest = self.root / paths.model(line) / artifact.MANIFEST
-            if line not in deployed and manifest.exists():
-                about = manifest.stat()
-                found[line, PROD] = (manifest.parent, (about.st_ino, about.st_mtime_ns))
+            folder, place = self.root / paths.model(line), (line, PROD)
+            if line in deployed:
+                continue
+            try:
+                about = (folder / artifact.MANIFEST).stat()
+                found[place] = (folder, (about.st_ino, about.st_mtime_ns))
+            except OSError:
+                if place in self.served:  # it is being built anew, or another commit checked out: the old one goes on
+                    found[place] = (folder, self._seen[place][0])
         return found
 
     def _is_new(self, place: Place, identity: Any) -> bool:
