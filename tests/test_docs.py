@@ -123,7 +123,9 @@ def test_the_examples_in_python_run(versioned: Project) -> None:
     sessions.write_text("\n\n".join(blocks("docs/python.md", "pycon")))
     (plain,) = blocks("docs/python.md", "python")
     shown = versioned.run("python", "-c", plain).stdout
-    assert re.fullmatch(r"\[\{'input': 'shelf 3', 'answer': '\w+', 'probabilities': \{.*\}\}\]\n", shown)
+    assert re.fullmatch(
+        r"\[\{'input': 'shelf 3', 'answer': '\w+', 'probabilities': \{.*\}, 'uncertain': \[\]\}\]\n", shown
+    )
     sessions.rename(versioned.root.parent / "sessions.txt")  # a release wants a clean tree
     versioned.run("python", "-m", "doctest", "-o", "ELLIPSIS", "-f", "../sessions.txt")
 
