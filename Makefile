@@ -64,4 +64,4 @@ COMPILE := uv pip compile --quiet --upgrade --universal --generate-hashes --no-e
 lock: setup   ## resolve the dependencies anew, for all platforms
 	$(COMPILE) --extra dev -o requirements.lock
 	$(COMPILE) --extra serve -c requirements.lock -o requirements-serve.lock \
-	  $(foreach name,plotly narwhals graphviz matplotlib contourpy cycler fonttools kiwisolver pyparsing,--no-emit-package $(name))
+	  $(foreach name,plotly narwhals graphviz matplotlib contourpy cycler fonttools kiwisolver,--no-emit-package $(name))

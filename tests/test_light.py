@@ -71,6 +71,8 @@ def test_what_takes_an_extra_names_it(light: Path, tmp_path: Path) -> None:
     for words in (("predict", "cultures", "rows.parquet"), ("config", "plants"), ("versions", "plants")):
         done = gaia(light, root, *words)
         assert "Traceback" not in done.stderr, done.stderr
+    for words in (("status",), ("sync",)):  # nothing of what a host does takes a package that it lacks
+        assert "not installed" not in gaia(light, root, *words).stderr
     assert "`pip install pyarrow`" in gaia(light, root, "predict", "cultures", "rows.parquet").stderr
 
 

@@ -25,8 +25,10 @@ from deployed import back, folder, go
 from gaia import files
 from gaia.deployments import plan as deploy
 from gaia.deployments import servers
+from gaia.errors import GaiaError
 from gaia.runtime import artifact
 from gaia.runtime.load import load
+from gaia.serving import run
 from gaia.status import status
 from released import clone, share
 from served import set_serving, workspace
@@ -162,6 +164,55 @@ def test_stages_answer_side_by_side_and_an_end_is_an_end(project: Project) -> No
         deploy.carry_out(deploy.undeploy("spores", "why", root=project.root), project.root)
         until(lambda: client.post("/lines/spores/predict", json={"rows": [ROW]}).status_code == 503, WITHIN)
         assert answer(client, "staging")["version"] == "v1.1.0"
+
+
+def test_the_first_deployment_fails_no_request_either(project: Project) -> None:
+    """The folder of a line is there before anything in it is live: until then the workspace's build goes on."""
+    failed: list[str] = []
+    stop = threading.Event()
+    with running(project) as client:
+        assert answer(client)["version"] is None
+
+        def ask() -> None:
+            while not stop.is_set():
+                response = client.post("/lines/spores/predict", json={"rows": [ROW]})
+                if response.status_code != 200:
+                    failed.append(response.text)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        project.path("deployments/spores/versions").mkdir(parents=True)
+        time.sleep(1.5)
+        go(project, "v1.0.0")
+        until(lambda: answer(client)["version"] == "v1.0.0", WITHIN)
+        stop.set()
+        asker.join()
+    assert not failed
+
+
+def test_what_ends_one_look_at_the_remote_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def sync(root: Path) -> list[Any]:
+        looks.append(1)
+        if len(looks) < 3:
+            raise (RuntimeError("a bug"), GaiaError("no network"))[len(looks) - 1]
+        raise SystemExit
+
+    monkeypatch.setattr(run, "sync", sync)
+    with pytest.raises(SystemExit):
+        run._follow(0.01, Path())
+    assert len(looks) == 3
+
+
+def test_ctrl_c_is_how_it_ends(tmp_path: Path) -> None:
+    root = workspace(tmp_path)
+    command = [sys.executable, "-m", "gaia", "serve", "--port", "0"]
+    server = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
+    until(lambda: servers.running(root), 60)
+    server.send_signal(signal.SIGINT)
+    _, said = server.communicate(timeout=20)
+    assert server.returncode == 0 and "error" not in said
 
 
 def test_what_is_said_of_a_version_follows_the_tags(project: Project) -> None:

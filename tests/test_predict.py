@@ -192,3 +192,11 @@ def test_what_can_t_be_read_is_not_compared(root: Path) -> None:
     given = [("a", RED), ("b", b"bad"), ("c", encoded(Image.new("RGB", (9, 9))))]
     same = replay([answers.of_photos(photo, given)], [answers.of_photos(photo, given)])
     assert (same["compared"], same["flips"], list(same["problems"])) == (2, [], ["b"])
+
+
+def test_what_was_written_is_said(root: Path) -> None:
+    said = json.loads(gaia(root, "predict", "plants", "photos", "--out", "few.csv", "--json"))
+    assert said == {"out": "few.csv", "rows": 2}
+    done = subprocess.run([sys.executable, "-m", "gaia", "predict", "plants", "photos", "--out", "few.csv"], cwd=root,
+                          env=ENVIRONMENT, capture_output=True, text=True)  # fmt: skip
+    assert (done.stdout, done.stderr) == ("", "2 rows in few.csv\n")

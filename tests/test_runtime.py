@@ -242,6 +242,7 @@ def test_one_bad_photo_of_five_is_four_answers_and_one_problem(tmp_path: Path) -
         "input": "a",
         "answer": "dandelion",
         "probabilities": {"dandelion": pytest.approx(0.99984, abs=1e-4), "grass": pytest.approx(0.00016, abs=1e-4)},
+        "uncertain": [],
     }
     (tmp_path / "good.png").write_bytes(good)
     files = [tmp_path / "nowhere.jpg", tmp_path, tmp_path / "good.png"]
@@ -369,7 +370,7 @@ def test_no_pickle_ships(built: Project) -> None:
     [
         ({"species": "oister"}, "row: species is 'oister', which training never saw.*did you mean 'oyster'"),
         ({"humidity": "wet"}, "row: humidity is 'wet', which is no number"),
-        ({"humidity": "85,5"}, "row: humidity is '85,5', which is no number"),
+        ({"humidity": "1,998"}, "row: humidity is '1,998', which is no number"),
         ({"co2": None}, r"row lacks 'co2' \(in training the column 'co2_ppm'\)\.$"),
         ({"species": None, "specis": "oyster"}, r"row lacks 'species'; 'specis' may be meant for it\.$"),
     ],
@@ -388,10 +389,10 @@ def test_an_empty_number_counts_as_not_measured(built: Project) -> None:
     assert json.loads(built.run("gaia", "predict", "cultures", *pairs, "--json").stdout)[0]["answer"]
 
 
-def test_a_folder_is_no_photo(built: Project) -> None:
-    done = built.run("gaia", "predict", "plants", "data/raw/demo_plants/grass", ok=False)
+def test_a_folder_without_photos_is_none(built: Project) -> None:
+    done = built.run("gaia", "predict", "plants", "data/config", ok=False)
     assert done.returncode == 1
-    assert done.stdout.startswith("error: data/raw/demo_plants/grass is a folder; give photos")
+    assert done.stdout.startswith("error: data/config holds no photo; a photo's name ends in")
 
 
 def test_a_model_that_is_older_than_the_settings_answers_with_a_warning(project: Project) -> None:
@@ -415,7 +416,7 @@ def test_answers_may_be_cut_by_head(built: Project) -> None:
 
 def test_what_is_neither_a_table_nor_one_row_is_refused(built: Project) -> None:
     for asked, sentence in (
-        (["nowhere.csv"], "nowhere.csv is no file; a table line takes one CSV or Parquet file"),
+        (["nowhere.csv"], "nowhere.csv is no file; a table line takes CSV or Parquet files"),
         ([*ROW, "co2=1"], "co2 is given twice"),
         (["data/models/plants/model.onnx"], "is not utf-8"),
     ):

@@ -85,12 +85,20 @@ def _git(root: Path) -> Iterator[tuple[str, ...]]:
         else:
             yield f"{branch}, {len(changed)} files are not committed", "git add --all && git commit"
     ahead, behind = (int(count) for count in facts.get("branch.ab", "+0 -0").split())
-    if ahead:
-        yield f"{branch} has {ahead} commits that {facts['branch.upstream']} lacks", "git push"
-    if behind:
-        yield f"{facts['branch.upstream']} has {-behind} commits that {branch} lacks", "git pull"
+    upstream = facts.get("branch.upstream")
+    if ahead and behind:
+        apart_by = f"{_commits(ahead)} that {upstream} lacks, and lacks {_commits(-behind)} of it"
+        yield f"{branch} has {apart_by}", "git pull --no-rebase"
+    elif ahead:
+        yield f"{branch} has {_commits(ahead)} that {upstream} lacks", "git push"
+    elif behind:
+        yield f"{upstream} has {_commits(-behind)} that {branch} lacks", "git pull"
     if not changed and not ahead and not behind:
         yield (f"{branch}, everything is committed",)
+
+
+def _commits(count: int) -> str:
+    return f"{count} commit{'s' if count > 1 else ''}"
 
 
 def _data(root: Path) -> Iterator[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,28 +66,43 @@ class _Asked(NamedTuple):
 
 
 def _predict(asked: argparse.Namespace) -> None:
-    from gaia.cli import given, out
+    from gaia.cli import given
 
     problems: list[Problem] = []
     printed: list[Any] = []
+    rows = 0
     with _model(asked) as who:
         line, labels = who.model.contract["line"], who.model.labels
-        writing = out.writing(asked.here / asked.out, labels) if asked.out else nullcontext()
-        with writing as write:
+        with _writing(asked, labels) as write:
             batches = given.answers(who.model, asked.inputs, asked.here, who.band)
             for found in _counted(batches) if asked.out and sys.stderr.isatty() else batches:
                 problems += found.problems.values()
+                rows += len(found.answers) + len(found.problems)
                 if write:
-                    write(out.rows(found, line, who.version, labels))
+                    write(found, line, who.version)
                 elif asked.json:
                     printed += [each | {"version": who.version} for each in found.answers]
                     printed += [{"input": name, "error": str(each)} for name, each in found.problems.items()]
                 else:
                     _print(found)
-    if asked.json and not asked.out:
-        print_json(printed)
+    if asked.json:
+        print_json({"out": asked.out, "rows": rows} if asked.out else printed)
+    elif asked.out:
+        print(f"{rows:,} rows in {asked.out}", file=sys.stderr)
     if problems:
         raise GaiaError.several(problems)
+
+
+@contextmanager
+def _writing(asked: argparse.Namespace, labels: list[str]) -> Iterator[Any]:
+    """What writes answers, their line and version into the file that was asked for; None if none was."""
+    if not asked.out:
+        yield None
+        return
+    from gaia.cli import out
+
+    with out.writing(asked.here / asked.out, labels) as write:
+        yield lambda found, line, version: write(out.rows(found, line, version, labels))
 
 
 def _counted(batches: Iterator[Answers]) -> Iterator[Answers]:

@@ -152,7 +152,8 @@ def of_line(line: str, root: Path = Path()) -> list[Tag[Version]]:
     found = versions(line, root) if NAME.fullmatch(line) else []
     if not found:
         known = sorted({tag.name.line for tag in versions(root=root)})
-        there = f"those of {', '.join(known)} are{nearest(line, known)}" if known else "none has been released yet"
+        makes = f"`gaia release {line}` makes one, and there are versions of {', '.join(known)}{nearest(line, known)}"
+        there = makes if known else "none has been released yet"
         if not known and (shared := remote(root)):  # a clone may have come without tags
             there += f", or its tag was not fetched: `git fetch --tags {shared}`"
         raise GaiaError(f"there is no version of a line '{line}'", f"{there}")

@@ -129,7 +129,9 @@ class Live:
                 found[line, stage] = (folder, (folder.name, decided))
         for line in self.lines:
             folder, place = self.root / paths.model(line), (line, PROD)
-            if line in deployed:
+            before = self.served.get(place)
+            # until its first deployment is there: while that is made, the folder of the line is
+            if place in found or (not (before and before.version is None) and self._was_deployed(line)):
                 continue
             try:
                 about = (folder / artifact.MANIFEST).stat()
@@ -138,6 +140,9 @@ class Live:
                 if place in self.served:  # it is being built anew, or another commit checked out: the old one goes on
                     found[place] = (folder, self._seen[place][0])
         return found
+
+    def _was_deployed(self, line: str) -> bool:
+        return (self.root / paths.deployments(line) / host.HISTORY).exists()
 
     def _is_new(self, place: Place, identity: Any) -> bool:
         seen, failed = self._seen.get(place, (None, 0.0))

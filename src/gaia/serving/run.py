@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaia.deployments import servers
 from gaia.deployments.servers import Server
 from gaia.deployments.sync import sync
-from gaia.errors import GaiaError, warn
+from gaia.errors import GaiaError, first_line, warn
 from gaia.serving import access, settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def serve(
         config = uvicorn.Config(
             application, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
         )  # fmt: skip
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # which is how it ends
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -86,4 +87,6 @@ def _follow(seconds: float, root: Path) -> None:
                     warn(f"{each.line}: {each.problem}")
         except GaiaError as error:  # the network, perhaps; it may come back
             warn(str(error))
+        except Exception as error:  # whatever it is: this host answers with what it has, and tries again
+            warn(f"the tags can't be followed ({type(error).__name__}: {first_line(error)})")
         time.sleep(seconds)
