@@ -479,6 +479,11 @@ def test_the_positive_class_is_one_of_the_folders_where_these_are_the_classes() 
     )
 
 
+def test_one_class_is_too_few_whatever_is_the_positive_one() -> None:
+    Path("data/raw/demo_plants/grass").mkdir(parents=True)
+    assert complaint() == "data/raw/demo_plants has one class, grass; a line tells two or more apart."
+
+
 def test_several_mistakes_are_a_sentence_each_and_a_shared_one_is_told_once() -> None:
     param("plants.optimizer.lr", -1)
     change(TRAINER, "patience", 0)

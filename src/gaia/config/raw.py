@@ -41,5 +41,7 @@ def _positive_problems(root: Path, line: str, config: PhotoLine | TableLine) -> 
     if positive in known or not known:
         return []
     found = f"params.yaml: lines.{line}.evaluation.positive is {shown(positive)}"
+    if len(known) == 1:
+        return [Problem(f"{paths.raw(config.raw)} has one class, {known[0]}", "a line tells two or more apart")]
     classes = f"the classes in {paths.raw(config.raw)} are {', '.join(known)}{nearest(positive, known)}"
     return [Problem(found, classes)]
