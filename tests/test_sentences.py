@@ -419,3 +419,16 @@ def test_json_is_asked_for_before_the_verb_too(grown: tuple[Project, str]) -> No
     for words in (("results",), ("predict", "cultures", *ROW)):
         before, after = (grown[0].run("gaia", *order).stdout for order in (("--json", *words), (*words, "--json")))
         assert json.loads(before) == json.loads(after)
+
+
+def test_what_a_fresh_clone_lacks_of_the_demo_is_no_change(tmp_path: Path) -> None:
+    """`dvc repro` was advised beside `dvc pull`: it draws the photos and trains anew."""
+    project = Project.empty(tmp_path / "project")
+    raw, prepared = "data/raw/demo_plants", "data/prepared/plants"
+    said = {
+        "demo@demo_plants": [{"changed outs": {raw: "not in cache"}}],
+        "prepare@plants": [{"changed deps": {raw: "deleted"}}, {"changed outs": {prepared: "not in cache"}}],
+    }
+    assert ready.apart(said, project.root) == ([prepared, raw], {})
+    edited = {"prepare@plants": [{"changed deps": {"data/raw/own": "modified"}}]}
+    assert ready.apart(edited, project.root) == ([], edited)

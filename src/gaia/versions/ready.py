@@ -79,7 +79,8 @@ def apart(said: dict[str, list[Any]], root: Path = Path()) -> tuple[list[str], d
     """
     parts = [part for changes in said.values() for part in changes if isinstance(part, dict)]
     outs = {path: how for part in parts for path, how in part.get("changed outs", {}).items()}
-    lacking = {path for path, how in outs.items() if how == "deleted" or not path.startswith("data/raw/")}
+    gone = ("deleted", "not in cache")
+    lacking = {path for path, how in outs.items() if how in gone or not path.startswith("data/raw/")}
     lacking -= set(git("ls-files", "--", *sorted(lacking), root=root).splitlines() if lacking else ())
 
     def stays(part: Any) -> bool:
