@@ -89,6 +89,14 @@ def test_models_come_with_the_commit_in_whatever_way_git_brings_it(
     assert two.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_what_a_commit_names_and_nobody_has_is_said_with_what_would_do(two: Project) -> None:
+    """DVC's own words end in the address of a page."""
+    shutil.rmtree(two.path(".dvc/cache"))
+    shutil.rmtree(two.path("data/models"))
+    said = two.run("git", "checkout", "--quiet", "theirs", ok=False).stdout
+    assert "error: what lies here is not all of this commit; `gaia status` says what brings the rest." in said
+
+
 def test_an_amended_commit_leaves_what_is_being_worked_on(two: Project) -> None:
     two.path("data/models/plants/model.onnx").unlink()
     two.path("data/models/plants/model.onnx").write_bytes(b"half done")
