@@ -11,8 +11,8 @@ from typing import Any
 
 from gaia import files
 from gaia.data.cells import inert
-from gaia.errors import GaiaError
-from gaia.runtime.answers import Answers
+from gaia.errors import GaiaError, Problem
+from gaia.runtime.answers import Answer, Answers
 
 Row = dict[str, Any]
 
@@ -22,16 +22,19 @@ def rows(found: Answers, line: str, version: str | None, labels: list[str]) -> l
     said = {each["input"]: each for each in found.answers}
     made = []
     for name in dict.fromkeys([*said, *found.problems]):
-        each = said.get(name)
-        made.append(
-            {
-                "input": name, "line": line, "version": version, "answer": each["answer"] if each else None,
-                "uncertain": "; ".join(each["uncertain"]) if each else None,
-                **{f"probability_{label}": each["probabilities"][label] if each else None for label in labels},
-                "error": str(found.problems[name]) if name in found.problems else None,
-            }
-        )  # fmt: skip
+        made.append(_row(name, line, version, said.get(name), found.problems.get(name), labels))
     return made
+
+
+def _row(
+    name: str, line: str, version: str | None, said: Answer | None, problem: Problem | None, labels: list[str]
+) -> Row:  # fmt: skip
+    return {
+        "input": name, "line": line, "version": version, "answer": said["answer"] if said else None,
+        "uncertain": "; ".join(said["uncertain"]) if said else None,
+        **{f"probability_{label}": said["probabilities"][label] if said else None for label in labels},
+        "error": str(problem) if problem else None,
+    }  # fmt: skip
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def writing(file: Path, labels: list[str]) -> Iterator[Callable[[list[Row]], Non
     kinds = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     if file.suffix.lower() not in kinds:
         raise GaiaError(f"{file} ends in none of {', '.join(kinds)}", "name it so, which says how it is written")
-    names = ["input", "line", "version", "answer", "uncertain", *(f"probability_{each}" for each in labels), "error"]
+    names = list(_row("", "", None, None, None, labels))
     try:
         with files.replaced(file) as beside, kinds[file.suffix.lower()](beside, names) as write:
             yield write

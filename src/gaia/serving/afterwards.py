@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import queue
 import threading
 from collections import deque
@@ -13,9 +11,9 @@ from typing import Any, NamedTuple
 
 from gaia.errors import errors_as, first_line, warn
 from gaia.registry.names import PROD
-from gaia.runtime import answers
 from gaia.runtime.answers import Answer
 from gaia.serving import answerlog
+from gaia.serving.given import answers, sha256
 from gaia.serving.live import Live, Served
 from gaia.serving.metrics import Metrics, place
 from gaia.serving.settings import Settings, band
@@ -80,8 +78,7 @@ class Afterwards:
         if log["folder"]:
             facts = asked.served.facts()
             kept = [
-                answerlog.entry(facts, given := asked.given[each["input"]], sha256(given), dict(each), log["inputs"])
-                for each in asked.answers
+                answerlog.entry(facts, asked.given[each["input"]], dict(each), log["inputs"]) for each in asked.answers
             ]
             answerlog.write(self.root / log["folder"], kept, log["days"])
 
@@ -92,7 +89,7 @@ class Afterwards:
             return
         given = {each["input"]: asked.given[each["input"]] for each in asked.answers}
         with errors_as(f"{shadow.folder} gives no answer ({{}})"):
-            said = of(shadow, given, band(self.settings, served.line))
+            said = answers(shadow.model, given, band(self.settings, served.line))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         other = {each["input"]: each for each in said.answers}
         for each in asked.answers:
@@ -105,16 +102,3 @@ class Afterwards:
                      "shadow": shadow.version, "shadow_answer": theirs["answer"],
                      "shadow_probabilities": theirs["probabilities"]}
                 )  # fmt: skip
-
-
-def of(served: Served, given: dict[str, Any], doubted: float) -> answers.Answers:
-    """The answers of a version to photos (bytes), or rows, by their names; see answers.of_photos and of_rows."""
-    if served.model.contract["input"]["kind"] == "photo":
-        return answers.of_photos(served.model, given.items(), doubted)
-    return answers.of_rows(served.model, given, doubted)
-
-
-def sha256(given: Any) -> str:
-    """What an input is known by: the hash of a photo's bytes, or of a row's JSON with sorted keys."""
-    content = given if isinstance(given, bytes) else json.dumps(given, sort_keys=True).encode()
-    return hashlib.sha256(content).hexdigest()

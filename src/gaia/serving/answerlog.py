@@ -12,23 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from gaia.errors import GaiaError
-from gaia.runtime.answers import BATCH, Answers, of_photos, of_rows
+from gaia.runtime.answers import BATCH, Answers
 from gaia.runtime.predictor import Predictor
+from gaia.serving import given
 
 FILE = re.compile(r"(\d{4}-\d\d-\d\d)\.jsonl")
 
 
-def entry(served: dict[str, Any], given: Any, sha256: str, answer: dict[str, Any], keep: bool) -> dict[str, Any]:
-    """What is kept of an answer: time, line, stage, version, the input's hash, answer, probabilities, doubts; with
-    `keep` also the input itself, a row or a photo's bytes in base64."""
+def entry(served: dict[str, Any], asked: Any, answer: dict[str, Any], keep: bool) -> dict[str, Any]:
+    """What is kept of an answer to what was `asked`: time, line, stage, version, the input's hash, answer,
+    probabilities, doubts; with `keep` also the input itself, a row or a photo's bytes in base64."""
     said = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **{key: served[key] for key in ("line", "stage", "version")},
-        "input_sha256": sha256,
+        "input_sha256": given.sha256(asked),
         **{key: answer[key] for key in ("answer", "probabilities", "uncertain")},
     }
     if keep:
-        said["input"] = base64.b64encode(given).decode() if isinstance(given, bytes) else given
+        said["input"] = base64.b64encode(asked).decode() if isinstance(asked, bytes) else asked
     return said
 
 
@@ -61,8 +62,8 @@ def inputs(folder: Path, line: str) -> Iterator[tuple[str, Any]]:
                 continue
             if said.get("line") == line and "input" in said and said["input_sha256"] not in seen:
                 seen.add(said["input_sha256"])
-                given = said["input"]
-                yield f"{day} {said['input_sha256'][:12]}", base64.b64decode(given) if isinstance(given, str) else given
+                kept = said["input"]
+                yield f"{day} {said['input_sha256'][:12]}", base64.b64decode(kept) if isinstance(kept, str) else kept
     if not seen:
         raise GaiaError(
             f"{folder} keeps no input of {line}", "set log: {folder: answers, inputs: true} in conf/serving/, and serve"
@@ -73,10 +74,7 @@ def answers(folder: Path, model: Predictor) -> Iterator[Answers]:
     """What a model answers to the inputs that were kept of its line, in batches. Raises GaiaError if none were."""
     kept = inputs(folder, model.contract["line"])
     while some := dict(islice(kept, BATCH)):
-        if model.contract["input"]["kind"] == "photo":
-            yield of_photos(model, some.items())
-        else:
-            yield of_rows(model, some)
+        yield given.answers(model, some)
 
 
 def _files(folder: Path) -> list[tuple[Path, date]]:

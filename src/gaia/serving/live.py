@@ -123,15 +123,14 @@ class Live:
         deployed = host.lines(self.root)
         found: dict[Place, tuple[Path, Any]] = {}
         for line in sorted(deployed):
-            said = self.root / paths.deployments(line) / host.HISTORY  # written when a decision was carried out here
-            decided = said.stat().st_mtime_ns if said.exists() else 0
+            decided = self._decided(line)
             for stage, folder in host.live_here(line, self.root).items():
                 found[line, stage] = (folder, (folder.name, decided))
         for line in self.lines:
             folder, place = self.root / paths.model(line), (line, PROD)
             before = self.served.get(place)
             # until its first deployment is there: while that is made, the folder of the line is
-            if place in found or (not (before and before.version is None) and self._was_deployed(line)):
+            if place in found or (not (before and before.version is None) and self._decided(line)):
                 continue
             try:
                 about = (folder / artifact.MANIFEST).stat()
@@ -141,8 +140,10 @@ class Live:
                     found[place] = (folder, self._seen[place][0])
         return found
 
-    def _was_deployed(self, line: str) -> bool:
-        return (self.root / paths.deployments(line) / host.HISTORY).exists()
+    def _decided(self, line: str) -> int:
+        """When a decision about the line was last carried out here, as its file has it (ns); 0: none ever was."""
+        said = self.root / paths.deployments(line) / host.HISTORY
+        return said.stat().st_mtime_ns if said.exists() else 0
 
     def _is_new(self, place: Place, identity: Any) -> bool:
         seen, failed = self._seen.get(place, (None, 0.0))

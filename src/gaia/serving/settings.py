@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, cast, get_args, get_type_hints, is_typeddict
 
 from gaia import paths
 from gaia.config import yaml
@@ -117,8 +117,6 @@ def _problems(said: dict[str, Any]) -> list[Problem]:
 
 def _keys(kind: Any, keys: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """The keys that lead to the values of a TypedDict, with those that may be null as a whole."""
-    from typing import get_args, get_type_hints, is_typeddict
-
     found: list[tuple[str, ...]] = []
     for name, hint in get_type_hints(kind).items():
         inner = [each for each in (hint, *get_args(hint)) if is_typeddict(each)]
