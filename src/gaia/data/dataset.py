@@ -30,6 +30,11 @@ class Dataset(NamedTuple):
         """The inputs of these rows, in memory: photos uint8 [n, size, size, 3], or a DataFrame numbered from 0."""
         return self.inputs.iloc[rows].reset_index(drop=True) if self.features else np.asarray(self.inputs[rows])
 
+    @staticmethod
+    def blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The rows, so few at a time that their photos fit into any memory."""
+        return [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
+
 
 def write_description(folder: Path, labels: list[str], features: list[dict[str, Any]]) -> None:
     """Write `dataset.json`: the labels in order, and for tables the features."""

@@ -40,7 +40,7 @@ def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int) -> M
     rows, labels = data.rows("test"), model.labels
     positive = labels.index(model.contract["positive"])
     truth = data.truth[rows]
-    probabilities = np.concatenate([model.probabilities(data.take(block)) for block in _blocks(rows)])
+    probabilities = np.concatenate([model.probabilities(data.take(block)) for block in data.blocks(rows)])
     predicted = model.decide(probabilities)
     some = sample(len(rows), 2000 if data.features else 100, seed)
     worst = mistakes.worst(truth, probabilities, predicted)
@@ -160,13 +160,8 @@ def _predictions(measured: Measured, data: Dataset, labels: list[str]) -> pd.Dat
     return table
 
 
-def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows, so few at a time that their photos fit into any memory."""
-    return [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
-
-
 def _mean_photo(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    total = sum(data.take(block).sum(axis=0, dtype=np.int64) for block in _blocks(rows))
+    total = sum(data.take(block).sum(axis=0, dtype=np.int64) for block in data.blocks(rows))
     return (total // len(rows)).astype(np.uint8)
 
 

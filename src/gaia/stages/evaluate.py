@@ -46,7 +46,7 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     trained = artifact.read_json(training / "training.json", f"remove {training}, and `dvc repro` makes it anew")
     with files.replaced_folder(out) as beside:
         for file in training.iterdir():
-            if file.name != "training.json":
+            if file.name not in ("training.json", "validation.npy"):
                 shutil.copyfile(file, beside / file.name)
         promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
         contract.write(beside, promised)

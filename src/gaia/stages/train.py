@@ -9,6 +9,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gaia import files, paths
@@ -24,14 +25,16 @@ from gaia.evaluation.timings import timed
 from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, exporting, fitting
 from gaia.runtime import artifact, contract
-from gaia.runtime.contract import Contract
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
+from gaia.runtime.predictor import Predictor
 from gaia.stages.process import run
+
+VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
 
 
 def train(line: str) -> None:
-    """Write data/training/<line>/: the network, its history and training.json.
+    """Write data/training/<line>/: the network, its history, its answers on the validation split and training.json.
 
     Resumes where a run of the very same inputs was interrupted. Raises GaiaError if training fails.
     """
@@ -66,7 +69,10 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     file = exporting(config).export(fitted, data, out)
-    _compare(config, fitted, data, out, contract.make(line, config, data.labels, data.features, file))
+    model = open_model(out, contract.make(line, config, data.labels, data.features, file))
+    _compare(config, fitted, data, model, out / file)
+    answers = [model.probabilities(data.take(block)) for block in data.blocks(data.rows("validation"))]
+    np.save(out / VALIDATION, np.concatenate(answers))
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
     facts = {
@@ -104,15 +110,13 @@ def rehearse(config: PhotoLine, data: Dataset, folder: Path) -> None:
             open_model(out, promised).probabilities(loop.first_batch(data).photos)
 
 
-def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, out: Path, promised: Contract) -> None:
+def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, model: Predictor, file: Path) -> None:
     """Raise GaiaError if the exported file answers otherwise than the network that was trained."""
     few = data.take(data.rows("validation")[:32])
     answers = fitting(config).answers(fitted, few)
-    difference = float(abs(open_model(out, promised).probabilities(few) - answers).max())
+    difference = float(abs(model.probabilities(few) - answers).max())
     if not difference <= TOLERANCE:
-        raise GaiaError(
-            f"{out / promised['model']} answers otherwise than the trained network, by {difference:.2g}", "not kept"
-        )
+        raise GaiaError(f"{file} answers otherwise than the trained network, by {difference:.2g}", "not kept")
 
 
 def _text(row: dict[str, float] | None, epochs: int) -> str:
