@@ -38,7 +38,8 @@ def _positive_problems(root: Path, line: str, config: PhotoLine | TableLine) -> 
     if positive is None or config.data.classes or not isinstance(config, PhotoLine) or not folder.is_dir():
         return []
     known = sorted(unicodedata.normalize("NFC", f.name) for f in folder.glob("[!.]*") if f.is_dir())
-    if positive in known or not known:
+    elsewhere = config.data.label or config.data.labels or any(name.casefold().startswith("train") for name in known)
+    if positive in known or not known or elsewhere:  # the classes stand in names, in a file, or below splits
         return []
     found = f"params.yaml: lines.{line}.evaluation.positive is {shown(positive)}"
     if len(known) == 1:
