@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from gaia.errors import GaiaError
 from gaia.runtime import answers
 from gaia.runtime.load import load
 from gaia.serving import access, settings
-from gaia.serving.work import Work, _Job
+from gaia.serving.problems import Refused
+from gaia.serving.work import Work
 from served import GREEN, RED, ROW, photos, serving, set_serving, workspace
 
 JSON = {"content-type": "application/json"}
@@ -191,11 +192,15 @@ def test_too_many_at_once_are_told_to_come_again(tmp_path: Path) -> None:
 def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with serving(workspace(tmp_path), seconds=0.1) as client:
         server = client.app.state.server  # type: ignore[attr-defined]
-        for each in range(server.work.at_once):
-            server.work._waiting.append(_Job(each, None, lambda _: [time.sleep(0.6)], Future()))
-        with server.work._there:
-            server.work._there.notify_all()
+        for _ in range(server.work.at_once):
+            client.portal.start_task_soon(_ends_late, server.work)  # type: ignore[union-attr]
+        time.sleep(0.05)  # so that each has begun
         assert "no answer within 0.1 s" in refused(client.post("/lines/plants/predict", files=photos(RED)), 503)
+
+
+async def _ends_late(work: Work) -> None:
+    with suppress(Refused):
+        await work.do(lambda: time.sleep(0.6))
 
 
 def test_a_number_that_training_never_saw_is_doubted() -> None:
