@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import threading
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
+from conftest import Project
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.runtime import answers
@@ -22,6 +25,7 @@ from gaia.runtime.load import load
 from gaia.serving import access, settings
 from gaia.serving.problems import Refused
 from gaia.serving.work import Work
+from released import judged
 from served import GREEN, RED, ROW, photos, serving, set_serving, workspace
 
 JSON = {"content-type": "application/json"}
@@ -457,3 +461,18 @@ def test_an_option_of_conf_serving_is_chosen_in_params_yaml(tmp_path: Path) -> N
     (root / "params.yaml").write_text("serving: clam\nlines: {plants: {}}\n")
     with pytest.raises(GaiaError, match="did you mean 'calm'"):
         settings.read(root)
+
+
+def test_a_photo_that_a_version_was_tested_on_is_shown_small_wherever_the_workspace_went(project: Project) -> None:
+    judged(project, "plants@v1.0.0")
+    judged(project, "cultures@v1.0.0")
+    source = next(path for path in sorted(project.path("data/raw/demo_plants").rglob("*.jpg")))
+    name = source.relative_to(project.path("data/raw/demo_plants")).as_posix()
+    shutil.rmtree(project.path("data/raw/demo_plants"))
+    with serving(project.root) as client:
+        shown = client.get(f"/lines/plants/versions/v1.0.0/photos/{name}")
+        assert shown.status_code == 200 and shown.headers["content-type"] == "image/jpeg"
+        assert Image.open(io.BytesIO(shown.content)).size == (112, 112)
+        for line, wrong in (("plants", "grass/none.jpg"), ("plants", "../../params.yaml"), ("cultures", name)):
+            said = client.get(f"/lines/{line}/versions/v1.0.0/photos/{wrong}")
+            assert said.status_code in (404, 422) and "Traceback" not in said.text
