@@ -4,11 +4,9 @@ checkpoints."""
 from __future__ import annotations
 
 import math
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +19,7 @@ from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
 from gaia.console import console
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as, first_line
-from gaia.frameworks.augmentation import augment
+from gaia.frameworks.augmentation import varied
 from gaia.frameworks.protocol import History
 
 State = TypeVar("State")  # what a framework keeps of a finished epoch
@@ -100,22 +98,18 @@ def batches_an_epoch(data: Dataset, trainer: NeuralTrainer) -> int:
 def epoch_batches(
     data: Dataset, trainer: NeuralTrainer, augmentation: Augmentation, seed: int, epoch: int
 ) -> Iterator[Batch]:
-    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by other threads.
+    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by the other cores.
 
     Order and variation depend on (seed, epoch) alone, so epoch 7 is the same in a run that began at epoch 7.
     """
     rows = np.random.default_rng([seed, epoch]).permutation(data.rows("train"))
     weights = class_weights(data, trainer)
 
-    def vary(row: int) -> NDArray[np.uint8]:
-        return augment(np.asarray(data.inputs[row]), augmentation, np.random.default_rng([seed, epoch, int(row)]))
-
     def produce() -> Iterator[Batch]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for i in range(batches_an_epoch(data, trainer)):
-                chosen = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
-                truth = data.truth[chosen]
-                yield Batch(np.stack(list(pool.map(vary, chosen))), truth, weights[truth])
+        for i in range(batches_an_epoch(data, trainer)):
+            chosen = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
+            truth = data.truth[chosen]
+            yield Batch(varied(data.inputs, chosen, augmentation, seed, epoch), truth, weights[truth])
 
     yield from _ahead(produce(), 2)
 
