@@ -177,7 +177,7 @@ def test_no_helper_outlives_a_training_that_is_killed(tmp_path: Path) -> None:
         helpers = psutil.Process(training.pid).children(recursive=True)
         assert len(helpers) >= augmentation.CORES
         training.kill()
-        gone, alive = psutil.wait_procs(helpers, 20)
+        _, alive = psutil.wait_procs(helpers, 20)
     assert not alive
 
 
