@@ -143,6 +143,7 @@ class Augmentation(Strict):
 class Trainer(Strict):
     max_epochs: Count
     patience: Count | None
+    refit: bool = False  # what was composed long ago has no such key
     class_weights: Literal["balanced"] | None
     device: Literal["auto", "cpu", "cuda", "mps"]
 

@@ -8,9 +8,11 @@ import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia import files, paths
 from gaia.config import yaml
@@ -33,6 +35,13 @@ from gaia.stages.process import run
 VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
 
 
+class Chosen(NamedTuple):
+    """The training whose epochs the validation split has chosen, and its answers there, float32 [items, classes]."""
+
+    fitted: Fit
+    answers: NDArray[np.float32]
+
+
 def train(line: str) -> None:
     """Write data/training/<line>/: the network, its history, its answers on the validation split and training.json.
 
@@ -42,39 +51,65 @@ def train(line: str) -> None:
     data = dataset.load(paths.prepared(line))
     checkpoints = paths.checkpoints(line)
     state = checkpoints / _fingerprint(config, line)
+    again = checkpoints / f"{state.name}-refit"
     for other in checkpoints.glob("*"):
-        if other != state:
+        if other not in (state, again):
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
-    unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
     try:
-        with timed(line, "train"), bar(f"{line}: training", epochs, unit) as update:
+        with timed(line, "train"):
             if isinstance(config, PhotoLine) and not state.exists():
                 rehearse(config, data, checkpoints)
-            fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-            if (ran := len(fitted.history)) < epochs:
-                best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
-                update(
-                    ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}"
-                )
-            _write(line, config, data, fitted)
+            chosen = _fit(line, config, data, state)
+            shipped = _refit(line, config, data, chosen, again)
+            _write(line, config, data, chosen, shipped)
         shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(again, ignore_errors=True)
     finally:
         for folder in (checkpoints, checkpoints.parent):
             with suppress(OSError):
                 folder.rmdir()  # if nothing is left to resume
 
 
-def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit) -> None:
+def _fit(line: str, config: PhotoLine | TableLine, data: Dataset, state: Path) -> Chosen:
+    """The training that the validation split judges."""
+    unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
+    with bar(f"{line}: training", epochs, unit) as update:
+        fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+        if (ran := len(fitted.history)) < epochs:
+            best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
+            update(ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}")
+    rows = data.rows("validation")
+    blocks = [
+        rows[start : start + 64] for start in range(0, len(rows), 64)
+    ]  # a network holds each of its layers' answers
+    return Chosen(fitted, np.concatenate([fitting(config).answers(fitted, data.take(block)) for block in blocks]))
+
+
+def _refit(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, state: Path) -> Fit:
+    """The training that ships: the same, or, if the trainer says so, anew on the validation split, too. No item is left
+    then to judge its epochs by, so there are as many as the first one kept."""
+    if config.trainer is None or not config.trainer.refit:
+        return chosen.fitted
+    all_of_it, epochs = data.joined(), chosen.fitted.kept_epoch
+    unit, n = framework(config.framework).unit or "steps", len(all_of_it.rows("train"))
+    with bar(f"{line}: training on train and validation, {n} items", epochs, unit) as update:
+        return fitting(config).refit(
+            config, all_of_it, chosen.fitted, state, lambda done, row: update(done, _text(row, epochs))
+        )
+
+
+def _write(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, shipped: Fit) -> None:
     out = paths.training(line)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    file = exporting(config).export(fitted, data, out)
+    file = exporting(config).export(shipped, data, out)
     model = open_model(out, contract.make(line, config, data.labels, data.features, file))
-    _compare(config, fitted, data, model, out / file)
-    answers = [model.probabilities(data.take(block)) for block in data.blocks(data.rows("validation"))]
-    np.save(out / VALIDATION, np.concatenate(answers))
+    _compare(config, shipped, data, model, out / file)
+    np.save(out / VALIDATION, chosen.answers)
+    fitted = chosen.fitted
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
+    again = {} if shipped is fitted else {"refitted_on": len(data.joined().rows("train"))}
     facts = {
         "architecture": config.model.target,
         "classes": len(data.labels),
@@ -82,6 +117,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
         "total_epochs": len(fitted.history),
         "optimizer": config.optimizer.target if config.optimizer else None,
         **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
+        **again,
         "model": file,
         "data_sha256": files.sha256(paths.prepared(line) / "index.csv"),
         "packages": {name: version(name) for name in framework(config.framework).packages},

@@ -192,9 +192,11 @@ def _folder(pinned: dict[str, Any]) -> str:
 
 def _training(manifest: dict[str, Any]) -> str:
     optimizer = f" with {manifest['optimizer']}" if manifest.get("optimizer") else ""
+    refitted = manifest.get("refitted_on")
+    again = f"; trained anew for as many epochs on all {refitted} items of train and validation" if refitted else ""
     return (
         f"{manifest['architecture']}{optimizer}; kept epoch {manifest['best_epoch']} of {manifest['total_epochs']}, "
-        f"validation loss {manifest['validation_loss']:.4g}, accuracy {manifest['validation_accuracy']:.3f}"
+        f"validation loss {manifest['validation_loss']:.4g}, accuracy {manifest['validation_accuracy']:.3f}{again}"
     )
 
 
