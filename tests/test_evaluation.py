@@ -292,7 +292,15 @@ def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes:
         "labels": labels,
         "positive": labels[0],
         "threshold": 0.5,
-        "metrics": metrics.score(truth, p, predicted, labels, 0) | {"artifact_bytes": 9_400_000},
+        "threshold_how": "as it was set",
+        "refitted_on": None,
+        "metrics": metrics.score(truth, p, predicted, labels, 0)
+        | {
+            "artifact_bytes": 9_400_000,
+            "threshold": 0.5,
+            "baselines": {name: {"accuracy": 0.5, "log_loss": 0.69} for name in ("linear", "majority")},
+            "folds": None,
+        },
         "history": pd.DataFrame(
             {
                 "epoch": epochs,

@@ -1,4 +1,4 @@
-"""What ships may be trained anew on train and validation: for as many epochs as validation chose, on nothing of test."""
+"""What ships may be trained anew on train and validation: for as many epochs as validation chose, no test item seen."""
 
 from __future__ import annotations
 

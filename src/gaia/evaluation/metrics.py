@@ -41,6 +41,9 @@ class Metrics(Scores):
     """metrics.json"""
 
     artifact_bytes: int
+    threshold: float | None  # of the positive class; None where there are more than two
+    baselines: Any  # see baselines.py
+    folds: Any  # see folds.py; None where none are asked for
 
 
 def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str], positive: int) -> Scores:
@@ -67,7 +70,7 @@ def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str
         "accuracy_high": round(float(interval.high), 6),
         "balanced_accuracy": number(_mean(recall)),
         "f1": number(_mean(f1)),
-        "roc_auc": number(_roc_auc(truth, probabilities, positive)),
+        "roc_auc": number(roc_auc(truth, probabilities, positive)),
         "log_loss": number(log_loss(truth, probabilities)),
         "calibration_error": number(calibration_error(truth, probabilities)),
         "per_class": {
@@ -140,7 +143,9 @@ def number(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def _roc_auc(truth: Array, probabilities: Array, positive: int) -> float:
+def roc_auc(truth: Array, probabilities: Array, positive: int) -> float:
+    """Area under the ROC curve: of the positive class for two, else the mean over classes of one against the rest; NaN
+    where no class has items both in and out of it."""
     classes = classes_to_compare(truth, probabilities.shape[1], positive)
     return _mean(np.array([sk.roc_auc_score(truth == c, probabilities[:, c]) for c in classes]))
 

@@ -8,18 +8,15 @@ import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gaia import files, paths
 from gaia.config import yaml
 from gaia.config.framework import framework
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump, load
-from gaia.console import bar
 from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as
@@ -30,16 +27,8 @@ from gaia.runtime import artifact, contract
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
 from gaia.runtime.predictor import Predictor
+from gaia.stages.fitting import VALIDATION, Chosen, fit, refit
 from gaia.stages.process import run
-
-VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
-
-
-class Chosen(NamedTuple):
-    """The training whose epochs the validation split has chosen, and its answers there, float32 [items, classes]."""
-
-    fitted: Fit
-    answers: NDArray[np.float32]
 
 
 def train(line: str) -> None:
@@ -59,8 +48,8 @@ def train(line: str) -> None:
         with timed(line, "train"):
             if isinstance(config, PhotoLine) and not state.exists():
                 rehearse(config, data, checkpoints)
-            chosen = _fit(line, config, data, state)
-            shipped = _refit(line, config, data, chosen, again)
+            chosen = fit(line, config, data, state)
+            shipped = refit(line, config, data, chosen, again)
             _write(line, config, data, chosen, shipped)
         shutil.rmtree(state, ignore_errors=True)
         shutil.rmtree(again, ignore_errors=True)
@@ -68,34 +57,6 @@ def train(line: str) -> None:
         for folder in (checkpoints, checkpoints.parent):
             with suppress(OSError):
                 folder.rmdir()  # if nothing is left to resume
-
-
-def _fit(line: str, config: PhotoLine | TableLine, data: Dataset, state: Path) -> Chosen:
-    """The training that the validation split judges."""
-    unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
-    with bar(f"{line}: training", epochs, unit) as update:
-        fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-        if (ran := len(fitted.history)) < epochs:
-            best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
-            update(ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}")
-    rows = data.rows("validation")
-    blocks = [
-        rows[start : start + 64] for start in range(0, len(rows), 64)
-    ]  # a network holds each of its layers' answers
-    return Chosen(fitted, np.concatenate([fitting(config).answers(fitted, data.take(block)) for block in blocks]))
-
-
-def _refit(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, state: Path) -> Fit:
-    """The training that ships: the same, or, if the trainer says so, anew on the validation split, too. No item is left
-    then to judge its epochs by, so there are as many as the first one kept."""
-    if config.trainer is None or not config.trainer.refit:
-        return chosen.fitted
-    all_of_it, epochs = data.joined(), chosen.fitted.kept_epoch
-    unit, n = framework(config.framework).unit or "steps", len(all_of_it.rows("train"))
-    with bar(f"{line}: training on train and validation, {n} items", epochs, unit) as update:
-        return fitting(config).refit(
-            config, all_of_it, chosen.fitted, state, lambda done, row: update(done, _text(row, epochs))
-        )
 
 
 def _write(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, shipped: Fit) -> None:
@@ -153,15 +114,6 @@ def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, model: P
     difference = float(abs(model.probabilities(few) - answers).max())
     if not difference <= TOLERANCE:
         raise GaiaError(f"{file} answers otherwise than the trained network, by {difference:.2g}", "not kept")
-
-
-def _text(row: dict[str, float] | None, epochs: int) -> str:
-    if row is None:
-        return ""
-    numbers = "  ".join(
-        f"{key.replace('_', ' ')} {row[key]:.4g}" for key in row if key not in ("epoch", "learning_rate")
-    )
-    return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
 
 
 def _fingerprint(config: PhotoLine | TableLine, line: str) -> str:
