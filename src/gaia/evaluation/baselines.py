@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from gaia.data.dataset import Dataset
-from gaia.evaluation.metrics import Array, log_loss, number
+from gaia.evaluation.metrics import Array, Baseline, log_loss, number
 
 Rows = NDArray[np.int64]  # positions in the index
 
 THUMBNAIL = 16  # px: side of the photos that the regression sees
 MOST = 20_000  # items that it is fitted on: more would take longer and tell it little
-
-
-class Baseline(TypedDict):
-    """Of the test items."""
-
-    accuracy: float
-    log_loss: float | None
 
 
 def baselines(data: Dataset, train: Rows, test: Rows, seed: int) -> dict[str, Baseline]:

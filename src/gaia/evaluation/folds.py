@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypedDict
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
-from gaia.evaluation.metrics import Array, log_loss, number, roc_auc, score
+from gaia.evaluation.metrics import Array, Folds, log_loss, number, roc_auc, score
 
 DRAWS = 500  # of the items, with replacement, which tell how far a number may be chance
-
-
-class Folds(TypedDict):
-    """What all items together show, each answered by the model of its fold; the ends of 95 % intervals. Those of log
-    loss and area are percentiles of a bootstrap (Efron, 1979)."""
-
-    folds: int
-    n: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    log_loss: float | None
-    log_loss_low: float | None
-    log_loss_high: float | None
-    roc_auc: float | None
-    roc_auc_low: float | None
-    roc_auc_high: float | None
 
 
 def parts(line: str, data: Dataset, folds: int, validation: float, seed: int) -> Iterator[Dataset]:

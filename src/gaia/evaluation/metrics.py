@@ -37,13 +37,37 @@ class Scores(TypedDict):
     per_class: dict[str, PerClass]
 
 
+class Baseline(TypedDict):
+    """What a simpler model shows on the same test items."""
+
+    accuracy: float
+    log_loss: float | None
+
+
+class Folds(TypedDict):
+    """What all items together show, each answered by the model of its fold; the ends of 95 % intervals. Those of log
+    loss and area are percentiles of a bootstrap (Efron, 1979)."""
+
+    folds: int
+    n: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    log_loss: float | None
+    log_loss_low: float | None
+    log_loss_high: float | None
+    roc_auc: float | None
+    roc_auc_low: float | None
+    roc_auc_high: float | None
+
+
 class Metrics(Scores):
     """metrics.json"""
 
     artifact_bytes: int
     threshold: float | None  # of the positive class; None where there are more than two
-    baselines: Any  # see baselines.py
-    folds: Any  # see folds.py; None where none are asked for
+    baselines: dict[str, Baseline]  # linear, majority
+    folds: Folds | None  # None where none are asked for
 
 
 def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str], positive: int) -> Scores:

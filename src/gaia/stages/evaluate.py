@@ -15,7 +15,7 @@ from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.evaluation import folds, reports, thresholds
 from gaia.evaluation.baselines import baselines
-from gaia.evaluation.folds import Folds
+from gaia.evaluation.metrics import Folds
 from gaia.evaluation.results import accuracy
 from gaia.evaluation.thresholds import Threshold
 from gaia.evaluation.timings import timed
