@@ -91,6 +91,14 @@ def test_a_rule_is_composed_as_it_is_written(here: Path, rule: dict[str, Any]) -
     assert type(composed).model_validate(dump(composed)) == composed
 
 
+def test_a_rule_may_stand_in_an_option_and_a_line_may_set_a_number_instead(here: Path) -> None:
+    Path("conf/evaluation/wet.yaml").write_text("defaults:\n  - default\n\nthreshold: {maximise: f1}\n")
+    param("cultures.evaluation", {"use": "wet", "positive": "contaminated"})
+    assert dump(compose_lines()["cultures"])["evaluation"]["threshold"] == {"maximise": "f1"}
+    param("cultures.evaluation.threshold", 0.3)
+    assert compose_lines()["cultures"].evaluation.threshold == 0.3
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
