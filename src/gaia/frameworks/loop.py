@@ -38,15 +38,16 @@ def best_epoch(history: History) -> int:
     return 1 + min(range(len(history)), key=lambda i: history[i]["validation_loss"])
 
 
-def kept_epoch(history: History, trainer: NeuralTrainer) -> int:
-    """The epoch (from 1) whose weights the artifact holds, if training ended now."""
-    return best_epoch(history) if trainer.keep == "best" else len(history)
+def kept_epoch(history: History, trainer: NeuralTrainer, exactly: int | None = None) -> int:
+    """The epoch (from 1) whose weights the artifact holds, if training ended now. `exactly`: see is_over."""
+    return best_epoch(history) if trainer.keep == "best" and exactly is None else len(history)
 
 
-def is_over(history: History, trainer: NeuralTrainer) -> bool:
-    """Whether training ends here: all epochs done, or none better for `patience` epochs."""
-    if len(history) >= trainer.max_epochs:
-        return True
+def is_over(history: History, trainer: NeuralTrainer, exactly: int | None = None) -> bool:
+    """Whether training ends here: all epochs done, or none better for `patience` epochs. `exactly`: of a refit, which
+    has no validation split to tell by."""
+    if exactly is not None or len(history) >= trainer.max_epochs:
+        return len(history) >= (exactly or trainer.max_epochs)
     return bool(history and trainer.patience and len(history) - best_epoch(history) >= trainer.patience)
 
 
@@ -73,7 +74,7 @@ def kept_share(trainer: NeuralTrainer, batch: int) -> float:
 
 def check_finite(row: dict[str, float], lr: float, *, in_float32: bool) -> None:
     """Raise GaiaError if a loss of the finished epoch is infinite or no number."""
-    if not math.isfinite(row["train_loss"] + row["validation_loss"]):
+    if not math.isfinite(row["train_loss"] + row.get("validation_loss", 0.0)):
         otherwise = "" if in_float32 else " or set trainer.precision: float32"
         raise GaiaError(
             f"epoch {row['epoch']}: the loss is no finite number any more",
