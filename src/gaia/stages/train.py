@@ -51,7 +51,7 @@ def train(line: str) -> None:
             if isinstance(config, PhotoLine) and not state.exists():
                 rehearse(config, data, checkpoints)
             fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-            if (ran := len(fitted.history)) < epochs:
+            if loop.best_epoch(fitted.history) < (ran := len(fitted.history)) < epochs:
                 best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
                 update(
                     ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}"
