@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.linear_model import LogisticRegression
 
 from gaia.data.dataset import Dataset
 from gaia.frameworks.onnx import OPSET, OUTPUT, stable_bytes
@@ -30,10 +31,12 @@ def export(fitted: Fit, data: Dataset, folder: Path) -> str:
     encoder, model = fitted.network
     graph = _Graph(data.features)
     encoded = graph.onehot()
-    if hasattr(model, "coef_"):
-        scores = _linear(graph, encoder, model, encoded)
+    scaling, used = next((how, names) for kind, how, names in encoder.transformers_ if kind == "numbers")
+    numbers = [graph.joined(used)] if used else []
+    if isinstance(model, LogisticRegression):
+        scores = _linear(graph, model, encoded, numbers, scaling)
     else:
-        scores = _trees(graph, model, encoded, len(data.labels))
+        scores = _trees(graph, model, [*encoded, *numbers], len(data.labels))
     graph.add("Cast", [graph.add("Softmax", [scores], axis=1)], OUTPUT, to=TensorProto.FLOAT)
     (folder / "model.onnx").write_bytes(stable_bytes(graph.model(len(data.labels)), graph.names))
     return "model.onnx"
@@ -70,11 +73,6 @@ class _Graph:
                 found.append(self.add("Cast", [flat], to=TensorProto.DOUBLE))
         return found
 
-    def numbers(self) -> list[str]:
-        """The numbers' columns together [n, numbers], if there are any."""
-        names = [feature["name"] for feature in self.features if feature["type"] == "number"]
-        return [self.joined(names)] if names else []
-
     def joined(self, parts: list[str]) -> str:
         """Columns beside each other."""
         return self.add("Concat", parts, axis=1)
@@ -97,11 +95,11 @@ class _Graph:
         return name
 
 
-def _linear(graph: _Graph, encoder: Any, model: Any, parts: list[str]) -> str:
+def _linear(graph: _Graph, model: LogisticRegression, parts: list[str], numbers: list[str], scaling: Any) -> str:
     """[n, classes], up to a term that all classes share. Scaling is a part of the weights."""
     weights, bias = model.coef_.T, model.intercept_
-    for number in graph.numbers():
-        imputer, scaler = (step for _, step in encoder.named_transformers_["numbers"].steps)
+    for number in numbers:
+        imputer, scaler = (step for _, step in scaling.steps)
         gap = graph.add("IsNaN", [number])
         parts = [*parts, graph.add("Where", [gap, graph.constant(imputer.statistics_[None]), number])]
         if len(imputer.indicator_.features_):
@@ -134,7 +132,7 @@ def _trees(graph: _Graph, model: Any, parts: list[str], classes: int) -> str:
 
     return graph.add(
         "TreeEnsembleRegressor",
-        [graph.joined([*parts, *graph.numbers()])],
+        [graph.joined(parts)],
         domain=ML,
         n_targets=classes,
         base_values_as_tensor=numpy_helper.from_array(base),

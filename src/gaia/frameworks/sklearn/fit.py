@@ -48,9 +48,8 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     model = MODELS[target.rpartition(".")[2]](random_state=config.seed, **_arguments(config, trainer))
     splits = {split: data.rows(split) for split in ("train", "validation")}
     weights = loop.class_weights(data, trainer)[data.truth[splits["train"]]]
-    encoder = _encoder(data.features, is_linear=target == LINEAR)
     with threadpool_limits(1):
-        encoder.fit(data.take(splits["train"]))
+        encoder = _encoder(data.features, data.take(splits["train"]), is_linear=target == LINEAR)
         inputs = {split: encoder.transform(data.take(rows)) for split, rows in splits.items()}
         truth = {split: data.truth[rows] for split, rows in splits.items()}
         watched = {} if target == LINEAR else {"X_val": inputs["validation"], "y_val": truth["validation"]}
@@ -81,24 +80,24 @@ def _arguments(config: TableLine, trainer: Trainer) -> dict[str, Any]:
     given = {**config.model.arguments(), "max_iter": trainer.max_epochs}
     if config.model.target == LINEAR:
         return given
-    return given | {"early_stopping": trainer.patience is not None, "n_iter_no_change": trainer.patience or 1}
+    return given | {"early_stopping": True, "n_iter_no_change": trainer.patience or trainer.max_epochs}
 
 
-def _encoder(features: list[dict[str, Any]], is_linear: bool) -> ColumnTransformer:
-    """Columns -> float64: a column for each category, then the numbers. For a linear model those are scaled, the mean
-    fills their gaps, and a column more says where (for those that have any in training); trees take gaps as they are.
+def _encoder(features: list[dict[str, Any]], train: pd.DataFrame, is_linear: bool) -> ColumnTransformer:
+    """Columns -> float64: a column for each category, then the numbers, but for those of which training has none. For a
+    linear model those are scaled, the mean fills their gaps, and a column more says where (for those that have any in
+    training); trees take gaps as they are.
     """
     categories = [feature for feature in features if feature["type"] == "category"]
-    onehot = OneHotEncoder(
-        categories=[np.array(feature["categories"], dtype=object) for feature in categories],
-        sparse_output=is_linear, handle_unknown="ignore",
-    )  # fmt: skip
-    filled = SimpleImputer(add_indicator=True, keep_empty_features=True)
-    return ColumnTransformer([
+    known = [np.array(feature["categories"], dtype=object) for feature in categories]
+    onehot = OneHotEncoder(categories=known, sparse_output=is_linear, handle_unknown="ignore")
+    scaled = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()) if is_linear else "passthrough"
+    numbers = [feature["name"] for feature in features if feature["type"] == "number"]
+    encoder = ColumnTransformer([
         ("categories", onehot, [feature["name"] for feature in categories]),
-        ("numbers", make_pipeline(filled, StandardScaler()) if is_linear else "passthrough",
-         [feature["name"] for feature in features if feature["type"] == "number"]),
+        ("numbers", scaled, [name for name in numbers if train[name].notna().any()]),
     ])  # fmt: skip
+    return encoder.fit(train)
 
 
 def _history(model: Any, inputs: dict[str, Any], truth: dict[str, NDArray[np.int64]], show: Show) -> History:
