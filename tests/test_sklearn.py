@@ -162,6 +162,18 @@ def test_rounds_end_with_patience_and_none_after_the_best_is_kept(here: Path) ->
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_a_model_is_fitted_again_on_all_rows_for_as_many_rounds(here: Path, model: str) -> None:
+    known, config = data(2), line(here, model, max_epochs=500, patience=7)
+    first = fitted(config, known)
+    joined = known._replace(table=known.table.assign(split=known.table["split"].replace("validation", "train")))
+    again = fit.refit(config, joined, first, Path(), lambda *_: None)
+    assert again.kept_epoch == len(again.history) == first.kept_epoch
+    assert "validation_loss" not in again.history[0]
+    assert difference(shipped(again, known, here), again, known.inputs) < 2e-6
+    assert not np.array_equal(fit.answers(again, known.inputs), fit.answers(first, known.inputs))
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_classes_weigh_as_told(here: Path, model: str) -> None:
     known = data(2)
     plain, more = (fitted(line(here, model, class_weights=w), known) for w in (None, {"class 1": 20}))

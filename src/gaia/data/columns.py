@@ -113,8 +113,8 @@ def _truths(cells: list[str]) -> list[str] | None:
 
 def _rest(line: str, rows: Rows, config: Table) -> list[Column]:
     """The features that `rest` takes, which is said on screen."""
-    named, rest, found, unused = set(config.columns()), config.rest(), [], []
-    for column in (column for column in rows.columns if column not in named):
+    named, rest, found, unused = {*config.columns(), *config.without}, config.rest(), [], []
+    for column in (column for column in rows.columns if rest and column not in named):
         cells = [cell for cell, reason in zip(rows.columns[column], rows.reasons, strict=True) if not reason]
         filled = [cell for cell in cells if cell.lower() not in tables.EMPTY]
         _, wrong = tables.numbers(filled, rows.decimal)

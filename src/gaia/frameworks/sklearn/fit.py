@@ -31,11 +31,27 @@ MODELS = {model.__name__: model for model in (LogisticRegression, HistGradientBo
 
 
 def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
-    """Encode the columns as training has them, and fit. A matter of seconds, so there is no checkpoint.
+    """Encode the columns as training has them, and fit; keep the rounds up to the best. A matter of seconds, so there
+    is no checkpoint.
 
     The same inputs give the same model: on one thread, since sums of several depend on who is first. Raises GaiaError
     if scikit-learn refuses the arguments, or has no use for the device.
     """
+    return _fit(config, data, show)
+
+
+def refit(config: TableLine, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+    """As many rounds as `first` kept, on the rows of both splits."""
+    return _fit(config, data, show, first.kept_epoch)
+
+
+def answers(fitted: Fit, inputs: pd.DataFrame) -> NDArray[np.float32]:
+    """scikit-learn's own probabilities [n, classes]: what the exported file has to reproduce."""
+    return np.asarray(fitted.network.predict_proba(inputs), dtype=np.float32)
+
+
+def _fit(config: TableLine, data: Dataset, show: Show, exactly: int | None = None) -> Fit:
+    """`exactly` so many rounds, without a look at validation, or as many as that chooses."""
     trainer = config.trainer
     assert trainer is not None  # rounds are counted
     if trainer.device not in ("auto", "cpu"):
@@ -45,14 +61,15 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             f"a feature is called '{OUTPUT}', as the answer in the model's file", "call it otherwise in data"
         )
     target = config.model.target
-    model = MODELS[target.rpartition(".")[2]](random_state=config.seed, **_arguments(config, trainer))
-    splits = {split: data.rows(split) for split in ("train", "validation")}
+    is_linear = target == LINEAR
+    model = MODELS[target.rpartition(".")[2]](random_state=config.seed, **_arguments(config, trainer, exactly))
+    splits = {split: data.rows(split) for split in (("train",) if exactly else ("train", "validation"))}
     weights = loop.class_weights(data, trainer)[data.truth[splits["train"]]]
     with threadpool_limits(1):
-        encoder = _encoder(data.features, data.take(splits["train"]), is_linear=target == LINEAR)
+        encoder = _encoder(data.features, data.take(splits["train"]), is_linear)
         inputs = {split: encoder.transform(data.take(rows)) for split, rows in splits.items()}
         truth = {split: data.truth[rows] for split, rows in splits.items()}
-        watched = {} if target == LINEAR else {"X_val": inputs["validation"], "y_val": truth["validation"]}
+        watched = {} if is_linear or exactly else {"X_val": inputs["validation"], "y_val": truth["validation"]}
         try:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
@@ -65,21 +82,18 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             )
             console.print(found, style="yellow", markup=False)
         history = _history(model, inputs, truth, show)
-    kept = loop.best_epoch(history)
-    if target != LINEAR:
+    kept = exactly or loop.best_epoch(history)
+    if not is_linear:
         del model._predictors[kept:]  # no round after the best; scikit-learn keeps those that it waited for
     return Fit(Pipeline([("columns", encoder), ("model", model)]), history, kept)
 
 
-def answers(fitted: Fit, inputs: pd.DataFrame) -> NDArray[np.float32]:
-    """scikit-learn's own probabilities [n, classes]: what the exported file has to reproduce."""
-    return np.asarray(fitted.network.predict_proba(inputs), dtype=np.float32)
-
-
-def _arguments(config: TableLine, trainer: Trainer) -> dict[str, Any]:
+def _arguments(config: TableLine, trainer: Trainer, exactly: int | None) -> dict[str, Any]:
     given = {**config.model.arguments(), "max_iter": trainer.max_epochs}
     if config.model.target == LINEAR:
         return given
+    if exactly:
+        return given | {"max_iter": exactly, "early_stopping": False}
     return given | {"early_stopping": True, "n_iter_no_change": trainer.patience or trainer.max_epochs}
 
 
