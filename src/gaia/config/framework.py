@@ -23,8 +23,9 @@ class Framework:
 
     name: str  # as conf/framework/<name>.yaml says it; the folder's, too
     kind: Literal["photos", "table"]  # of the data that its lines learn from
-    # Group of conf/ (model, optimizer) -> what its `_target_` may be: a package, and one pattern of the names in it
-    allowed: dict[str, str]
+    # Group of conf/ (model, optimizer) -> what its `_target_` may be: a package, and one pattern of the names in it; or
+    # several such
+    allowed: dict[str, str | tuple[str, ...]]
     reader: str  # module with open_model(file, contract, threads), which answers from the file that `export` wrote
     packages: tuple[str, ...]  # whose versions decide about the bytes: the manifest names them
     # What `trainer.max_epochs` counts, in the plural; None: the fit is one step, and takes no trainer
@@ -41,6 +42,11 @@ class Framework:
     marks: dict[str, str] = field(default_factory=dict)
     # Targets that fit the pattern and are not taken: others are derived from them, or fit and export don't know them
     refused: tuple[str, ...] = ()
+
+    def patterns(self, group: str) -> tuple[str, ...]:
+        """What a `_target_` of the group may be."""
+        allowed = self.allowed[group]
+        return (allowed,) if isinstance(allowed, str) else allowed
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -14,13 +14,15 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     Tag,
     ValidationError,
+    WrapValidator,
     create_model,
     model_serializer,
     model_validator,
-)  # fmt: skip
+)
 
 from gaia import paths
 from gaia.config.framework import framework
@@ -66,11 +68,32 @@ def _without_nulls(columns: Any) -> Any:
     return {k: v for k, v in columns.items() if v is not None} if isinstance(columns, dict) else columns
 
 
+def _or_word(word: str, otherwise: str) -> tuple[WrapValidator, PlainSerializer]:
+    """In the place of a mapping one word may stand. (A union would do, but its errors name its parts.)"""
+
+    def wrap(value: Any, validate: Any) -> Any:
+        if isinstance(value, str) and value != word:
+            raise Unfit(f"is {shown(value)}", f"it should be {word}{otherwise}")
+        return value if value == word else validate(value)
+
+    return WrapValidator(wrap), PlainSerializer(lambda value: value)
+
+
+def _ranked(order: list[str]) -> list[str]:
+    if twice := _twice(word.casefold() for word in order):
+        raise Unfit(f"names '{twice}' twice", "each word has one place in the order")
+    return order
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1)]
 Classes = Annotated[list[Text], Field(min_length=2), AfterValidator(_differ)]
 Columns = Annotated[dict[str, Text], BeforeValidator(_without_nulls)]  # null takes one away that another file names
+REST = "rest"  # in the place of columns: all that no other key names
+ColumnsOrRest = Annotated[Columns, *_or_word(REST, ", or keys with values: the feature and its column")]
+Weight = Annotated[float, Field(gt=0, le=1_000_000)]
+BALANCED = "balanced"
 
 
 class Strict(BaseModel):
@@ -112,24 +135,50 @@ class Photos(Data):
     min_side: Count
 
 
+class Ordered(Strict):
+    column: Text
+    order: Annotated[list[Text], Field(min_length=2), AfterValidator(_ranked)]
+
+
 class Table(Data):
     kind: Literal["table"]
     label: Text
-    categories: Columns
-    numbers: Columns
+    categories: ColumnsOrRest
+    numbers: ColumnsOrRest
+    dates: Columns = {}
+    ordered: Annotated[dict[str, Ordered], BeforeValidator(_without_nulls)] = {}
+    without: list[Text] = []
     separator: Annotated[str, AfterValidator(_separates)]
     decimal: Literal[".", ","]
     encoding: Annotated[str, AfterValidator(_encodes)]
 
     @model_validator(mode="after")
     def _has_features(self) -> Table:
-        if not self.categories and not self.numbers:
+        kinds: dict[str, Any] = {key: getattr(self, key) for key in ("categories", "numbers", "dates", "ordered")}
+        if not any(kinds.values()):
             raise Unfit("names no feature", "give at least one column in categories or in numbers")
-        if both := _twice([*self.categories, *self.numbers]):
-            raise Unfit(f"has '{both}' both in categories and in numbers", "keep one")
-        if column := _twice([self.label, *self.categories.values(), *self.numbers.values()]):
+        named = {key: features for key, features in kinds.items() if features != REST}
+        if both := _twice(name for features in named.values() for name in features):
+            places = " and in ".join(key for key, features in named.items() if both in features)
+            raise Unfit(f"has '{both}' both in {places}", "keep one")
+        if column := _twice(self.columns()):
             raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
+        if self.without and not self.rest():
+            raise Unfit("has columns in without, and no rest that they could be taken from", "leave without empty")
         return self
+
+    def columns(self) -> list[str]:
+        """The columns that are named: the label's and each feature's; those that `rest` takes are known to prepare."""
+        plain = [*self.named("categories").values(), *self.named("numbers").values(), *self.dates.values()]
+        return [self.label, *plain, *(feature.column for feature in self.ordered.values())]
+
+    def named(self, key: str) -> dict[str, str]:
+        """The features of `categories` or `numbers` and their columns, where those are named."""
+        return {} if key in self.rest() else dict(getattr(self, key))
+
+    def rest(self) -> list[str]:
+        """Which of `categories` and `numbers` take all columns that no other key names."""
+        return [key for key in ("categories", "numbers") if getattr(self, key) == REST]
 
 
 class Model(Open):
@@ -157,8 +206,22 @@ class Trainer(Strict):
     max_epochs: Count
     patience: Count | None
     refit: bool = False  # what was composed long ago has no such key
-    class_weights: Literal["balanced"] | None
+    class_weights: (
+        Annotated[dict[str, Weight], *_or_word(BALANCED, ", keys with values (the class and its weight), or null")]
+        | None
+    )
     device: Literal["auto", "cpu", "cuda", "mps"]
+
+
+def balanced(trainer: Trainer) -> bool:
+    """Whether rare classes weigh more."""
+    said: Any = trainer.class_weights
+    return said == BALANCED
+
+
+def weighed(trainer: Trainer) -> dict[str, float]:
+    """The weights that a trainer gives to classes by name."""
+    return {} if balanced(trainer) else dict(trainer.class_weights or {})
 
 
 class NeuralTrainer(Trainer):

@@ -28,8 +28,9 @@ def problem(spec: Framework, group: str, target: str) -> Problem | None:
 
     What was found goes on after "..., which".
     """
-    allowed = spec.allowed[group]
     module, _, name = target.rpartition(".")
+    several = spec.patterns(group)
+    allowed = next((each for each in several if each.rpartition(".")[0] == module), several[0])
     package = allowed.rpartition(".")[0]
     found = _definition(module, name) if module == package and not name.startswith("_") else None
     fits = found is not None and fnmatchcase(target, allowed)
@@ -45,7 +46,7 @@ def problem(spec: Framework, group: str, target: str) -> Problem | None:
         return Problem(f"is no {group} of its own", takes)
     same = [f"{package}.{n}" for n in names if n.lower() == name.lower()]
     suggestion = f" (did you mean '{same[0]}'?)" if same else ""
-    takes = f"{few} of {package}" if few and "*" in allowed else allowed
+    takes = f"{few} of {package}" if few and "*" in allowed else ", ".join(several)
     return Problem("is outside the allow-list", f"framework {spec.name} takes {takes}{suggestion}")
 
 

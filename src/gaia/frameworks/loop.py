@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaia import files
-from gaia.config.schema import Augmentation, NeuralTrainer, Trainer
+from gaia.config.schema import Augmentation, NeuralTrainer, Trainer, balanced, weighed
 from gaia.console import console
 from gaia.data.dataset import Dataset
-from gaia.errors import GaiaError, errors_as, first_line
+from gaia.errors import GaiaError, errors_as, first_line, nearest
 from gaia.frameworks.augmentation import varied
 from gaia.frameworks.protocol import History
 
@@ -83,11 +83,19 @@ def check_finite(row: dict[str, float], lr: float, *, in_float32: bool) -> None:
 
 
 def class_weights(data: Dataset, trainer: Trainer) -> NDArray[np.float32]:
-    """A weight for each class, float32 [classes]: ones, or inversely proportional to its share in training."""
-    counts = np.bincount(data.truth[data.rows("train")], minlength=len(data.labels))
-    if trainer.class_weights is None:
-        return np.ones(len(counts), dtype=np.float32)
-    return (counts.sum() / (len(counts) * counts)).astype(np.float32)
+    """A weight for each class, float32 [classes]: inversely proportional to its share in training if they are to be
+    balanced; else what `class_weights` says of it by name, or 1.
+
+    Raises GaiaError for a name that is no class.
+    """
+    if balanced(trainer):
+        counts = np.bincount(data.truth[data.rows("train")], minlength=len(data.labels))
+        return (counts.sum() / (len(counts) * counts)).astype(np.float32)
+    named = weighed(trainer)
+    if strange := [name for name in named if name not in data.labels]:
+        known = f"the classes are {', '.join(data.labels)}{nearest(strange[0], data.labels)}"
+        raise GaiaError(f"trainer.class_weights names '{strange[0]}', which is no class", known)
+    return np.array([named.get(label, 1) for label in data.labels], dtype=np.float32)
 
 
 def batches_an_epoch(data: Dataset, trainer: NeuralTrainer) -> int:

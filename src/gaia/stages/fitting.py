@@ -31,8 +31,8 @@ def fit(name: str, config: PhotoLine | TableLine, data: Dataset, state: Path) ->
     unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
     with bar(f"{name}: training", epochs, unit) as update:
         fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-        if (ran := len(fitted.history)) < epochs:
-            best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
+        if (best_epoch := loop.best_epoch(fitted.history)) < (ran := len(fitted.history)) < epochs:
+            best = f"none of the last {ran - best_epoch} {unit} had a lower validation loss"
             update(ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}")
     return Chosen(fitted, answers(config, fitted, data, data.rows("validation")))
 

@@ -10,6 +10,7 @@ from gaia.evaluation.results import accuracy
 from gaia.registry import history
 from gaia.registry.history import History
 from gaia.registry.tags import Tag, Version
+from gaia.runtime.contract import category
 from gaia.versions import verdict
 from gaia.versions.pins import Pinned
 from gaia.versions.record import Record
@@ -215,5 +216,11 @@ def _reason(deployment: dict[str, Any]) -> str:
 
 def _input(value: Any) -> str:
     if isinstance(value, list):  # the features of a table
-        return "; ".join(f"{f['name']} ({', '.join(f.get('categories', [])) or f['type']})" for f in value)
+        return "; ".join(f"{f['name']} ({_values(f)})" for f in value)
     return str(value)
+
+
+def _values(feature: dict[str, Any]) -> str:
+    """What a feature may be, as far as the contract lists it."""
+    listed = map(category, feature.get("categories") or feature.get("order") or [])
+    return ", ".join(listed) or ("date" if feature.get("date") else feature["type"])
