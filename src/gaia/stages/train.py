@@ -8,6 +8,7 @@ import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from gaia.evaluation.timings import timed
 from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, exporting, fitting
 from gaia.runtime import artifact, contract
+from gaia.runtime.artifact import Weights
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
 from gaia.runtime.predictor import Predictor
@@ -42,6 +44,7 @@ def train(line: str) -> None:
     data = dataset.load(paths.prepared(line))
     checkpoints = paths.checkpoints(line)
     state = checkpoints / _fingerprint(config, line)
+    config, weights = starting(config, paths.weights(line))
     for other in checkpoints.glob("*"):
         if other != state:
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
@@ -56,7 +59,7 @@ def train(line: str) -> None:
                 update(
                     ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}"
                 )
-            _write(line, config, data, fitted)
+            _write(line, config, data, fitted, weights)
         shutil.rmtree(state, ignore_errors=True)
     finally:
         for folder in (checkpoints, checkpoints.parent):
@@ -64,7 +67,19 @@ def train(line: str) -> None:
                 folder.rmdir()  # if nothing is left to resume
 
 
-def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit) -> None:
+def starting(config: Any, folder: Path) -> tuple[Any, Weights | None]:
+    """The configuration with the path of the file, which the weights stage has put into the folder, for the word that
+    names it; and what is known of that file. As it was from scratch."""
+    found: Weights | None = artifact.read_json(folder / paths.WEIGHTS_FACTS, "`dvc repro` makes it")
+    if found is None:
+        return config, None
+    model = config.model.model_copy(update={"weights": str(folder / found["file"])})
+    return config.model_copy(update={"model": model}), found
+
+
+def _write(
+    line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit, weights: Weights | None = None
+) -> None:
     out = paths.training(line)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -76,7 +91,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
     facts = {
-        "architecture": config.model.target,
+        "architecture": config.model.architecture,
         "classes": len(data.labels),
         "best_epoch": fitted.kept_epoch,
         "total_epochs": len(fitted.history),
@@ -85,6 +100,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
         "model": file,
         "data_sha256": files.sha256(paths.prepared(line) / "index.csv"),
         "packages": {name: version(name) for name in framework(config.framework).packages},
+        **({"weights": weights} if weights else {}),
     }
     artifact.write_json(out / "training.json", facts)
 
@@ -94,7 +110,7 @@ def rehearse(config: PhotoLine, data: Dataset, folder: Path) -> None:
 
     Their answers aren't compared: an untrained network's may be of any size.
     """
-    target, size = config.model.target, config.data.image_size
+    target, size = config.model.architecture, config.data.image_size
     lower = "" if config.trainer.precision in ("auto", "float32") else ", or trainer.precision: float32"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as beside:
