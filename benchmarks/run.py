@@ -156,8 +156,11 @@ MODELS = {
 
 
 def project(work: Path, lines: dict[str, Any]) -> None:
-    """A folder with this repository's conf/ and these lines."""
+    """A folder with this repository's conf/ and these lines, and what a training's fingerprint is taken of."""
     shutil.copytree(ROOT / "conf", work / "conf", dirs_exist_ok=True)
+    for name in ("src", "dvc.yaml", "requirements.lock"):
+        if not (work / name).exists():
+            (work / name).symlink_to(ROOT / name)
     yaml.write(work / "params.yaml", {"lines": lines}, "of a benchmark")
 
 

@@ -39,7 +39,11 @@ def made_for(group: str, option: str) -> list[str]:
         return [option]
     if group == "model":
         target = yaml.read(ROOT / "conf" / group / f"{option}.yaml")["_target_"]
-        return [name for name in LINE_OF if target.startswith(spec_of(name).allowed["model"].rpartition(".")[0])]
+        return [
+            name
+            for name in LINE_OF
+            if any(target.startswith(p.rpartition(".")[0]) for p in spec_of(name).patterns("model"))
+        ]
     if option in ("table", "cultures", "boosting"):
         return ["catboost"]
     return list(LINE_OF) if group == "evaluation" else ["pytorch", "keras"]

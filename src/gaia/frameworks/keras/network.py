@@ -26,7 +26,7 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
     except Exception as error:
         raise loop.unbuilt(model.target, size, error) from None
     file = None if model.weights is None else Path(str(model.weights))
-    of_the_application = file is not None and weights.load(base, file) is None
+    misfit = None if file is None else weights.load(base, file)
     base = rebuilt(base, from_scratch=file is None)
     weights.freeze(base, model)
     photos = keras.Input((size, size, 3), dtype="uint8", name="photos")
@@ -35,6 +35,6 @@ def build(model: NeuralModel, size: int, classes: int) -> keras.Model:
     features = keras.layers.Dropout(0.2)(features)
     head = keras.layers.Dense(classes, dtype="float32")
     network = keras.Model(photos, keras.layers.Softmax(dtype="float32", name="probabilities")(head(features)))
-    if file is not None and not of_the_application:
-        weights.load_ours(network, head, file, model.target)
+    if file is not None and misfit is not None:
+        weights.load_ours(network, head, file, model.target, misfit)
     return network

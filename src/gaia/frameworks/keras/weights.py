@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from gaia.errors import GaiaError, first_line
 from gaia.frameworks.keras.backend import keras
 
 
+OURS = "model.weights.h5"  # as the export calls it
+
+
 def load(base: keras.Model, file: Path) -> Exception | None:
     """Give an application without its top the weights of a file, with a top or without; why not, if they don't fit."""
     try:
-        base.load_weights(file)
+        with _silent():
+            base.load_weights(file)
     except Exception as error:  # whatever Keras's readers find wrong
         if file.name.endswith(".weights.h5") or file.suffix != ".h5":
             return error
@@ -23,19 +28,21 @@ def load(base: keras.Model, file: Path) -> Exception | None:
     return None
 
 
-def load_ours(network: keras.Model, head: keras.layers.Layer, file: Path, target: str) -> None:
+def load_ours(network: keras.Model, head: keras.layers.Layer, file: Path, target: str, why: Exception) -> None:
     """Give a network the weights of one that this project trained; the last layer keeps its own where the classes are
-    others. Raises GaiaError if they don't fit either."""
+    others. Raises GaiaError if they don't fit either: `why` they didn't fit the application."""
     further: list[dict[str, Any]] = [{}, {"objects_to_skip": [head]}]
     for skipped in further if file.name.endswith(".weights.h5") else further[:1]:
         try:
-            network.load_weights(file, **skipped)
+            with _silent():
+                network.load_weights(file, **skipped)
         except Exception as error:
-            said = first_line(error)
+            why = error if file.name == OURS else why
         else:
             return
     raise GaiaError(
-        f"{file} doesn't hold the weights of {target}: {said}", "name the model that they were made for, or others"
+        f"{file} doesn't hold the weights of {target}: {first_line(why)}",
+        "name the model that they were made for, or others",
     )
 
 
@@ -52,11 +59,16 @@ def freeze(base: keras.Model, model: NeuralModel) -> None:
         layer.trainable = False
 
 
+def _silent() -> warnings.catch_warnings[None]:
+    """Keras warns of what it passes over; what it lacks is an error."""
+    return warnings.catch_warnings(action="ignore")
+
+
 def _by_name(base: keras.Model, file: Path) -> Exception | None:
     """A file of Keras 2 that holds more layers than the application has without its top."""
     try:
         with h5py.File(file) as content:
-            stored = content["model_weights"] if "model_weights" in content else content
+            stored = content.get("model_weights", content)
             names = {name.decode() if isinstance(name, bytes) else name for name in stored.attrs["layer_names"]}
         if lacking := [layer.name for layer in base.layers if layer.weights and layer.name not in names]:
             return KeyError(f"it lacks {', '.join(lacking[:3])}")

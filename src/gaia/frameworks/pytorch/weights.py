@@ -31,6 +31,7 @@ def load(network: nn.Module, file: Path, architecture: str) -> None:
     if any(name not in shaped for name in own if name.startswith(f"{top}.")):
         given = {name: tensor for name, tensor in given.items() if not name.startswith(f"{top}.")}
         expected = {name for name in own if not name.startswith(f"{top}.")}
+        _begin_small(network.get_submodule(top))
     else:
         expected = set(own)
     lacking = [name for name in own if name in expected - given.keys() and not name.endswith("num_batches_tracked")]
@@ -48,6 +49,12 @@ def load(network: nn.Module, file: Path, architecture: str) -> None:
     fitting = OrderedDict(given)
     fitting._metadata = own._metadata  # type: ignore[attr-defined]  # the form that some layers (mnasnet's) ask for
     network.load_state_dict(fitting, strict=False)
+
+
+def _begin_small(layer: nn.Module) -> None:
+    """A new last layer answers next to nothing: certain and wrong, as timm's begins, it would spoil what lies below."""
+    for name, weight in layer.named_parameters():
+        nn.init.zeros_(weight) if name.endswith("bias") else nn.init.normal_(weight, std=0.01)
 
 
 def head(network: nn.Module) -> str:
