@@ -356,10 +356,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     keras.utils.set_random_seed(3)
     network = application({}, 3)
     network.save_weights(folder / "model.weights.h5")
-    for top in (True, False):
-        plain = keras.applications.MobileNetV3Small(input_shape=(32, 32, 3), weights=None, include_top=top)
-        plain.save_weights(folder / f"{'top' if top else 'notop'}.weights.h5")
-        (folder / f"{'top' if top else 'notop'}.npy").write_bytes(plain.get_layer("conv").get_weights()[0].tobytes())
+    for name, top in (("top", True), ("notop", False)):
+        plain = keras.applications.MobileNetV3Small(input_shape=(224, 224, 3), weights=None, include_top=top)
+        plain.save_weights(folder / f"{name}.weights.h5")
+        plain.save(folder / f"{name}.h5")  # as Keras 2 did, and as the published ones are
+        (folder / f"{name}.npy").write_bytes(plain.get_layer("conv").get_weights()[0].tobytes())
     return folder, network
 
 
@@ -372,12 +373,12 @@ def test_keras_starts_from_an_earlier_network_of_its_own(trained: Any, classes: 
     assert classes == 2 or (network.get_weights()[-2] == again.get_weights()[-2]).all()
 
 
-@pytest.mark.parametrize("name", ["top", "notop"])
-def test_keras_starts_from_its_application_with_a_top_or_without(trained: Any, name: str) -> None:
+@pytest.mark.parametrize("file", ["top.weights.h5", "notop.weights.h5", "top.h5", "notop.h5"])
+def test_keras_starts_from_its_application_with_a_top_or_without(trained: Any, file: str) -> None:
     folder, _ = trained
-    network = application({"weights": str(folder / f"{name}.weights.h5")})
+    network = application({"weights": str(folder / file)})
     base = next(layer for layer in network.layers if hasattr(layer, "layers"))
-    assert base.get_layer("conv").get_weights()[0].tobytes() == (folder / f"{name}.npy").read_bytes()
+    assert base.get_layer("conv").get_weights()[0].tobytes() == (folder / f"{file.partition('.')[0]}.npy").read_bytes()
 
 
 def test_keras_names_a_file_that_does_not_fit(trained: Any, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from gaia.config.schema import NeuralModel
 from gaia.errors import GaiaError, first_line
 from gaia.frameworks.keras.backend import keras
 
-
 OURS = "model.weights.h5"  # as the export calls it
 
 
