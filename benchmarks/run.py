@@ -113,7 +113,7 @@ def _accuracies(work: Path) -> list[dict[str, Any]]:
         line = PHOTO_LINE | {"framework": "pytorch", "data": "small_photos", "model": "resnet18", "seed": seed}
         project(work, {"line": line})
         start = time.perf_counter()
-        for stage in ("compose", "prepare", "train", "evaluate"):
+        for stage in ("compose", "prepare", "weights", "train", "evaluate"):
             python(work, "-m", f"gaia.stages.{stage}", "line")
         metrics = json.loads((work / "data/reports/line/metrics.json").read_text())
         wanted = ("accuracy", "accuracy_low", "accuracy_high", "n")
