@@ -437,6 +437,6 @@ def test_another_file_trains_its_line_again_and_no_other_and_is_said_everywhere(
 
     given, ours = load_file(raw / "w.safetensors"), load_file(network)
     assert all(ours[key].equal(given[key]) for key in ours if not key.startswith("classifier.3")), "frozen"
-    shutil.rmtree(project.path("data/weights"))
+    shutil.rmtree(project.path("data/weights/plants"))
     project.run("dvc", "checkout", "data/weights/plants")
     assert project.repro() == set()
