@@ -136,7 +136,27 @@ IN_PARAMS = [
     ("cultures.model.eta", 0.3, "follows from model.learning_rate; set that instead."),
     ("cultures.model.eval_metric", "AUC", "is fixed for catboost.*; remove it."),
     ("bags.model.pooling", "max", "is fixed for keras.applications.*; remove it."),
-    ("plants.trainer.class_weights", "on", "is 'on'; it should be 'balanced' or null."),
+    (
+        "plants.trainer.class_weights",
+        "on",
+        "is 'on'; it should be balanced, keys with values (the class and its weight), or null.",
+    ),
+    ("bags.trainer.class_weights.healthy", 0, "is 0; it should be greater than 0."),
+    (
+        "bags.trainer.class_weights",
+        {"contamined": 5},
+        "names 'contamined'; it should be one of the classes healthy, contaminated (did you mean 'contaminated'?).",
+    ),
+    (
+        "cultures.data.numbers",
+        "rests",
+        "is 'rests'; it should be rest, or keys with values: the feature and its column.",
+    ),
+    (
+        "cultures.data",
+        {"use": "cultures", "without": ["id"]},
+        "has columns in without, and no rest that they could be taken from; leave without empty.",
+    ),
     ("plants.data.classes", ["grass"], 'is ["grass"]; it should be a list of at least 2 or null.'),
     ("plants.data.classes", [], "is []; it should be a list of at least 2 or null."),
     ("plants.data.classes", "grass", "is 'grass'; it should be a list or null."),
@@ -226,7 +246,7 @@ IN_CONF = [
     (ADAMW, "lr", None, "is null; it should be a number."),
     (ADAMW, "weight_decay", "big", "is 'big'; it should be a number of at least 0."),
     (ADAMW, "weight_decay", -0.1, "is -0.1; it should be a number of at least 0."),
-    (BOOST, "learning_rate", -1, "is -1; it should be a number from 1e-06 to 1."),
+    (BOOST, "learning_rate", -1, "is -1; it should be a number from 1e-06 to 1, or auto."),
     (BOOST, "depth", 6.5, "is 6.5; it should be a whole number from 1 to 16."),
     (
         ADAMW,

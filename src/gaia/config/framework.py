@@ -37,6 +37,8 @@ class Framework:
     # Argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
     # is whole where the argument is.
     ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
+    # Arguments that may be `auto`: left to what the package chooses by itself
+    auto: tuple[str, ...] = ()
     # Package -> the decorator that tells what it makes from the helpers beside it
     marks: dict[str, str] = field(default_factory=dict)
     # Targets that fit the pattern and are not taken: others are derived from them, or fit and export don't know them
@@ -49,7 +51,7 @@ class Framework:
     one_rate: bool = False  # its optimizers move all weights by the same rate
 
     def patterns(self, group: str) -> tuple[str, ...]:
-        """What `_target_` may be in a group."""
+        """What a `_target_` of the group may be."""
         allowed = self.allowed[group]
         return (allowed,) if isinstance(allowed, str) else allowed
 

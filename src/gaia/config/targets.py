@@ -20,6 +20,7 @@ from gaia.errors import Problem, nearest, shown
 Found = ast.ClassDef | ast.FunctionDef
 
 REQUIRED = object()  # stands for the default of an argument that has none
+AUTO = "auto"  # of an argument that the spec allows it for: as the package chooses
 FEW = 10  # names that a sentence lists
 
 
@@ -29,8 +30,8 @@ def problem(spec: Framework, group: str, target: str) -> Problem | None:
     What was found goes on after "..., which".
     """
     module, _, name = target.rpartition(".")
-    patterns = spec.patterns(group)
-    allowed = next((each for each in patterns if each.rpartition(".")[0] == module), patterns[0])
+    several = spec.patterns(group)
+    allowed = next((each for each in several if each.rpartition(".")[0] == module), several[0])
     package = allowed.rpartition(".")[0]
     found = _definition(module, name) if module == package and not name.startswith("_") else None
     fits = found is not None and fnmatchcase(target, allowed)
@@ -46,7 +47,7 @@ def problem(spec: Framework, group: str, target: str) -> Problem | None:
         return Problem(f"is no {group} of its own", takes)
     same = [f"{package}.{n}" for n in names if n.lower() == name.lower()]
     suggestion = f" (did you mean '{same[0]}'?)" if same else ""
-    takes = f"{few} of {package}" if few and "*" in allowed else " or ".join(patterns)
+    takes = f"{few} of {package}" if few and "*" in allowed else ", ".join(several)
     return Problem("is outside the allow-list", f"framework {spec.name} takes {takes}{suggestion}")
 
 
@@ -94,6 +95,8 @@ def argument_problems(spec: Framework, group: str, target: str, given: dict[str,
                 package = target.partition(".")[0]
                 close = nearest(value, names) if isinstance(value, str) else ""
                 problems[key] = Problem(f"is {shown(value)}", f"it should be one of {package}'s names{close}")
+        elif value == AUTO and key in spec.auto:
+            continue
         elif should := _out_of_range(spec, key, value) or (taken and _other_type(value, taken[key])):
             problems[key] = Problem(f"is {shown(value)}", f"it should be {should}")
     needed = {key: REQUIRED for at, key in spec.names if at == target}
@@ -112,7 +115,7 @@ def _out_of_range(spec: Framework, key: str, value: Any) -> str | None:
     if right and least <= value <= most:
         return None
     bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of at least {least:g}"
-    return f"a {'whole ' * whole}number {bounds}"
+    return f"a {'whole ' * whole}number {bounds}{f', or {AUTO}' * (key in spec.auto)}"
 
 
 def _other_type(value: Any, default: Any) -> str | None:

@@ -21,14 +21,17 @@ def problems(root: Path, line: str, config: PhotoLine | TableLine, sources: Sour
     model, spec = config.model, framework(config.framework)
     if not isinstance(model, NeuralModel):
         return []
-    found = [] if model.start is None else list(_word_problems(root, line, model, spec, sources))
+    folds = bool(config.evaluation.folds)
+    found = [] if model.start is None else list(_word_problems(root, line, model, spec, sources, folds))
     if spec.one_rate and model.backbone_rate != 1:
         place = f"{sources.place('model', 'backbone_rate')} is {model.backbone_rate:g}"
         found.append(Problem(place, f"framework {spec.name} has one rate for all: set it to 1.0, or freeze a part"))
     return found
 
 
-def _word_problems(root: Path, line: str, model: NeuralModel, spec: Framework, sources: Sources) -> Iterator[Problem]:
+def _word_problems(
+    root: Path, line: str, model: NeuralModel, spec: Framework, sources: Sources, folds: bool
+) -> Iterator[Problem]:
     word, folder = str(model.start), paths.raw(paths.WEIGHTS)
     place = f"{sources.place('model', 'weights')} is {shown(word)}"
     known, files = list(spec.published(model.target)), _files(root / folder)
@@ -36,6 +39,8 @@ def _word_problems(root: Path, line: str, model: NeuralModel, spec: Framework, s
         version = VERSION.fullmatch(word)
         if version is None or version[1] != line:
             yield Problem(place, f"a line starts from a version of its own, such as {line}@v1.0.0")
+        elif folds:
+            yield Problem(place, "it has learned from what evaluation.folds would test: set that to null")
     elif word in files and not word.endswith(spec.weights):
         yield Problem(place, f"framework {spec.name} reads files that end in {', '.join(spec.weights)}")
     elif word not in (*known, *files):

@@ -9,10 +9,10 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,17 @@ def parts(
         yield rows
     if nothing:
         raise GaiaError(f"{line}: {file} holds no row", "give it a header and rows")
+
+
+def header(line: str, file: Path, separator: str, encoding: str) -> list[str]:
+    """The names of a table's columns, those alone that have one. Raises GaiaError if the file can't be read."""
+    if file.suffix.lower() == ".parquet":
+        pyarrow = _pyarrow()
+        with _as_parquet(line, file), pyarrow.ParquetFile(file) as parquet:
+            names: list[str] = parquet.schema_arrow.names
+            return [name for name in names if not name.startswith("__index_level_")]  # rows counted by pandas
+    _, first = next(_lines(line, file, separator, encoding), (1, []))
+    return [name for cell in first if (name := cell.strip())]
 
 
 def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -129,20 +140,30 @@ def _is_marked(text: str, mark: str) -> bool:
 
 
 def _parquet(line: str, file: Path, wanted: Mapping[str, str], size: int) -> Iterator[Rows]:
+    done, pyarrow = 0, _pyarrow()
+    with _as_parquet(line, file), pyarrow.ParquetFile(file) as parquet:
+        at = _positions(line, file, wanted, parquet.schema_arrow.names)
+        headers = {name: parquet.schema_arrow.names[i] for name, i in at.items()}
+        for some in parquet.iter_batches(min(size, max(1, parquet.metadata.num_rows)), columns=[*headers.values()]):
+            # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
+            columns = {name: [_text(cell) for cell in some[header].to_pylist()] for name, header in headers.items()}
+            yield Rows(columns, [f"{file.name}:{done + i + 1}" for i in range(len(some))], [""] * len(some), ".")
+            done += len(some)
+
+
+def _pyarrow() -> Any:
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
         raise GaiaError("pyarrow is not installed, which Parquet takes", "`pip install pyarrow`, or give CSV") from None
-    done = 0
+    return pyarrow.parquet
+
+
+@contextmanager
+def _as_parquet(line: str, file: Path) -> Iterator[None]:
+    """What pyarrow says of a file that it can't read becomes a sentence."""
     try:
-        with pyarrow.parquet.ParquetFile(file) as parquet:
-            at = _positions(line, file, wanted, parquet.schema_arrow.names)
-            headers = {name: parquet.schema_arrow.names[i] for name, i in at.items()}
-            for some in parquet.iter_batches(min(size, max(1, parquet.metadata.num_rows)), columns=[*headers.values()]):
-                # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
-                columns = {name: [_text(cell) for cell in some[header].to_pylist()] for name, header in headers.items()}
-                yield Rows(columns, [f"{file.name}:{done + i + 1}" for i in range(len(some))], [""] * len(some), ".")
-                done += len(some)
+        yield
     except (OSError, ValueError, NotImplementedError) as error:
         with suppress(OSError), file.open("rb") as opened:
             if opened.read(len(LFS)) == LFS:
