@@ -25,7 +25,7 @@ from gaia.stages.compose import compose
 OPTIONS = sorted((file.parent.name, file.stem) for file in (ROOT / "conf").glob("*/*.yaml"))
 OPTIONS = [(group, option) for group, option in OPTIONS if group != "serving"]  # which no line composes
 LINES = yaml.read(ROOT / PARAMS)["lines"]
-LINE_OF = {entry["framework"]: line for line, entry in LINES.items()}  # one for each
+LINE_OF = {entry["framework"]: line for line, entry in LINES.items()} | {"sklearn": "cultures"}  # one for each
 FRAMEWORKS = ("torch", "torchvision", "tensorflow", "keras", "catboost")
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -39,9 +39,12 @@ def made_for(group: str, option: str) -> list[str]:
         return [option]
     if group == "model":
         target = yaml.read(ROOT / "conf" / group / f"{option}.yaml")["_target_"]
-        return [name for name in LINE_OF if target.startswith(spec_of(name).allowed["model"].rpartition(".")[0])]
+        package = target.rpartition(".")[0]
+        return [
+            name for name in LINE_OF if any(each.startswith(f"{package}.") for each in spec_of(name).patterns("model"))
+        ]
     if option in ("table", "cultures", "boosting"):
-        return ["catboost"]
+        return ["catboost", "sklearn"]
     return list(LINE_OF) if group == "evaluation" else ["pytorch", "keras"]
 
 
@@ -53,6 +56,9 @@ def test_every_option_composes_with_its_frameworks(group: str, option: str, fram
     line = LINE_OF[framework]
     only(line)
     param(f"{line}.evaluation", None)
+    if framework != LINES[line]["framework"]:
+        for key, value in (("framework", framework), ("model", None), ("trainer", None)):
+            param(f"{line}.{key}", value)
     entry = {"use": "table", "label": "answer", "numbers": {"size": "size_cm"}} if option == "table" else option
     param(f"{line}.{group}", entry)
     composed = compose_lines()[line]
@@ -247,7 +253,7 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("line", LINE_OF.values())
+@pytest.mark.parametrize("line", LINES)
 def test_config_shows_the_line_as_it_is_composed(capsys: pytest.CaptureFixture[str], line: str) -> None:
     param(f"{line}.question", 'is it: "a", or #b\'s\n…, which nobody could write in a single row of sixty characters?')
     text = shown(capsys, line)

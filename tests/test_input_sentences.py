@@ -77,7 +77,6 @@ TABLES = [
     ({"t.csv": german(*["1.998,5"] * 3)}, GERMAN | {"max_quarantined": 0.05},
      "co2 is not a number: '1.998,5', thousands, to be written 1998,5?"),
     ({"t.csv": german("400.5", "1.5", "2.5")}, GERMAN | {"max_quarantined": 0.05}, "'400.5', data.decimal?"),
-    ({"t.parquet": parquet(days=True)}, {"max_quarantined": 0.05}, "days is not a number: 'True', a category?"),
     ({"t.csv": measured()}, {}, "line: the label has 90 values, all numbers such as -0.001; name a column of classes "
      "in data.label, or the values that are classes in data.classes."),
     ({"t.csv": spelled("no", "yes", "Yes ")}, {}, "line: the label 'yes' (40 items) stands beside 'Yes' (40); write "
@@ -86,8 +85,6 @@ TABLES = [
      "the label 'YES' (40 items) stands beside 'yes'"),
     ({"t.csv": spelled("no", "oui  non", "oui non")}, {},
      "the label 'oui non' (40 items) stands beside 'oui  non' (40)"),
-    ({"t.csv": TEXT.replace("x,", ",")}, {"max_quarantined": 0.05},
-     "kind is empty: write a word that says so, such as unknown"),
 ]  # fmt: skip
 
 

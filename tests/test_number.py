@@ -46,6 +46,7 @@ STEPS = [
     (TABLE, {"input": {"kind": "table", "features": FEATURES[:1]}}, "major", "input: days is gone"),
     (TABLE, {"input": {"kind": "table", "features": [*FEATURES, CO2]}}, "major", "input: co2 is new"),
     (TABLE, {"input": features(categories=["oyster"])}, "major", "input: species no longer takes: shiitake"),
+    (TABLE, {"input": features(order=["small", "large"])}, "major", 'input: species.order: ["small", "large"] is new'),
     (FACTS, {"data": FACTS.data | {"data/raw/own": "other.dir"}}, "minor", "data: data/raw/own changed"),
     (FACTS, {"data": FACTS.data | {WEIGHTS: "other"}}, "minor", f"data: {WEIGHTS} changed"),
     (FACTS, {"data": FACTS.data | {"data/raw/lookup.csv": "1"}}, "minor", "data: data/raw/lookup.csv is new"),

@@ -146,7 +146,7 @@ def test_any_text_survives_as_category_and_label(
         ("x,4,٤,yes", "co2 is not a number: '٤'"),
         ("x,True,400,yes", "days is not a number: 'True', a category?"),
         ('x,"4\n5",400,yes', "days is not a number: '4\\n5'"),
-        (",4,400,yes", "kind is empty: write a word that says so, such as unknown"),
+        (",4,400,yes", "kind is empty in no training row"),
         ("x,4,400,", "label is empty"),
         ("x,4,400", "has 3 cells: the header 4"),
         ("x,4,400,yes,", "has 5 cells: the header 4"),
@@ -636,8 +636,8 @@ def test_typed_columns_with_gaps_are_read_as_they_are(parquet: Path) -> None:
     )
     gaps.to_parquet(parquet)
     data = prepared(parquet)
-    assert data.features[0]["categories"] == ["0", "1"]
-    assert data.table["reason"].str.startswith("kind is empty").tolist() == [i % 7 == 0 for i in range(40)]
+    assert data.features[0]["categories"] == ["", "0", "1"]  # a gap is a category
+    assert (data.inputs["kind"] == "").tolist() == [i % 7 == 0 for i in range(40)]
     assert np.isnan(data.inputs["days"]).tolist() == [i % 5 == 0 for i in range(40)]
     assert data.inputs["co2"][1] == 400.125
 

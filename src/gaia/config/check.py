@@ -8,9 +8,9 @@ import hydra
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from gaia.config import sentences, targets
+from gaia.config import schema, sentences, targets
 from gaia.config.framework import Framework
-from gaia.config.schema import PhotoLine, TableLine, schema_of
+from gaia.config.schema import NeuralModel, PhotoLine, TableLine, schema_of, weighed
 from gaia.config.sources import Sources
 from gaia.config.yaml import Keys, leaves
 from gaia.errors import GaiaError, Problem, nearest, shown
@@ -30,7 +30,7 @@ def check(sources: Sources, spec: Framework, content: dict[str, Any]) -> PhotoLi
     try:
         line = schema_of(spec.name).model_validate(content)
     except ValidationError as error:
-        errors = error.errors()
+        errors = schema.errors(error)
     problems += _schema_problems(sources, spec, errors, settled)
     for group in spec.allowed:
         if (group,) not in settled:
@@ -39,13 +39,23 @@ def check(sources: Sources, spec: Framework, content: dict[str, Any]) -> PhotoLi
             )
     if problems:
         raise GaiaError.several(problems)
-    if line.data.classes and line.evaluation.positive not in (None, *line.data.classes):
-        raise GaiaError(
-            f"{sources.place('evaluation', 'positive')} is '{line.evaluation.positive}'",
-            "it should be one of the "
-            f"classes {', '.join(line.data.classes)}{nearest(line.evaluation.positive, line.data.classes)}",
-        )
+    if problems := _no_classes(sources, line):
+        raise GaiaError.several(problems)
     return line
+
+
+def _no_classes(sources: Sources, line: PhotoLine | TableLine) -> list[Problem]:
+    """What is named like a class where the classes are known, and is none."""
+    classes, found = line.data.classes, []
+    if not classes:
+        return []
+    if (positive := line.evaluation.positive) not in (None, *classes):
+        found.append((f"{sources.place('evaluation', 'positive')} is '{positive}'", positive))
+    for name in weighed(line.trainer) if line.trainer else ():
+        if name not in classes:
+            found.append((f"{sources.place('trainer', 'class_weights')} names '{name}'", name))
+    known = f"it should be one of the classes {', '.join(classes)}"
+    return [Problem(said, f"{known}{nearest(name, classes)}") for said, name in found]
 
 
 def _unset(content: Any) -> dict[Keys, None]:
@@ -67,7 +77,8 @@ def _argument_problems(
 ) -> list[Problem]:
     if not isinstance(section, dict) or not isinstance(section.get("_target_"), str):
         return []
-    given = {key: value for key, value in section.items() if key != "_target_"}
+    ours = NeuralModel.model_fields if group == "model" and spec.kind == "photos" else ("_target_",)
+    given = {key: value for key, value in section.items() if key != "_target_" and key not in ours}
     problems = targets.argument_problems(spec, group, section["_target_"], given)
     return [
         Problem(f"{sources.place(group, key)} {wrong.found}", wrong.mend)

@@ -6,6 +6,7 @@ gaia/frameworks/protocol.py asks for. To add one takes such a folder and its YAM
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -23,8 +24,9 @@ class Framework:
 
     name: str  # as conf/framework/<name>.yaml says it; the folder's, too
     kind: Literal["photos", "table"]  # of the data that its lines learn from
-    # Group of conf/ (model, optimizer) -> what its `_target_` may be: a package, and one pattern of the names in it
-    allowed: dict[str, str]
+    # Group of conf/ (model, optimizer) -> what its `_target_` may be: a package, and one pattern of the names in it; or
+    # several such
+    allowed: dict[str, str | tuple[str, ...]]
     reader: str  # module with open_model(file, contract, threads), which answers from the file that `export` wrote
     packages: tuple[str, ...]  # whose versions decide about the bytes: the manifest names them
     # What `trainer.max_epochs` counts, in the plural; None: the fit is one step, and takes no trainer
@@ -35,10 +37,23 @@ class Framework:
     # Argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
     # is whole where the argument is.
     ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
-    # Group -> the decorator that tells what its package makes from the helpers beside it
+    # Arguments that may be `auto`: left to what the package chooses by itself
+    auto: tuple[str, ...] = ()
+    # Package -> the decorator that tells what it makes from the helpers beside it
     marks: dict[str, str] = field(default_factory=dict)
     # Targets that fit the pattern and are not taken: others are derived from them, or fit and export don't know them
     refused: tuple[str, ...] = ()
+    # Argument of a target -> the names that it may be, which a function finds
+    names: dict[tuple[str, str], Callable[[], Iterable[str]]] = field(default_factory=dict)
+    # A model's target -> the words by which weights for it are published; `published.py` says where
+    published: Callable[[str], Iterable[str]] = lambda target: ()
+    weights: tuple[str, ...] = ()  # endings of the files that its networks can start from
+    one_rate: bool = False  # its optimizers move all weights by the same rate
+
+    def patterns(self, group: str) -> tuple[str, ...]:
+        """What a `_target_` of the group may be."""
+        allowed = self.allowed[group]
+        return (allowed,) if isinstance(allowed, str) else allowed
 
     @property
     def unused(self) -> tuple[str, ...]:

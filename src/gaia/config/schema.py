@@ -8,7 +8,22 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationError,
+    WrapValidator,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
 from gaia import paths
 from gaia.config.framework import framework
@@ -75,8 +90,47 @@ def _captures_group(pattern: str) -> None:
         raise Unfit(f"has group, which {wrong.found}", mend) from None
 
 
+def _named(weights: Any) -> Any:
+    """One word, or a file with what is to be said of it."""
+    if isinstance(weights, dict):
+        fits = weights.keys() <= {"file", "source", "licence"} and "file" in weights
+        fits = fits and all(isinstance(said, str) and said for said in weights.values())
+    else:
+        fits = weights is None or (isinstance(weights, str) and weights != "")
+    if not fits:
+        should = "null, one word, or {file: <name>, source: <where it comes from>, licence: <its licence>}"
+        raise Unfit(f"is {shown(weights)}", f"it should be {should}")
+    return weights
+
+
+def _freezes(parts: Any) -> Any:
+    """Nothing, the backbone, or all up to a part of it."""
+    until = parts["until"] if isinstance(parts, dict) and parts.keys() == {"until"} else None
+    if parts not in (None, "none", "backbone") and not (isinstance(until, str) and until):
+        should = "null, backbone, or {until: <the last part that stays as it is>}"
+        raise Unfit(f"is {shown(parts)}", f"it should be {should}")
+    return None if parts == "none" else parts
+
+
 def _without_nulls(columns: Any) -> Any:
     return {k: v for k, v in columns.items() if v is not None} if isinstance(columns, dict) else columns
+
+
+def _or_word(word: str, otherwise: str) -> tuple[WrapValidator, PlainSerializer]:
+    """In the place of a mapping one word may stand. (A union would do, but its errors name its parts.)"""
+
+    def wrap(value: Any, validate: Any) -> Any:
+        if isinstance(value, str) and value != word:
+            raise Unfit(f"is {shown(value)}", f"it should be {word}{otherwise}")
+        return value if value == word else validate(value)
+
+    return WrapValidator(wrap), PlainSerializer(lambda value: value)
+
+
+def _ranked(order: list[str]) -> list[str]:
+    if twice := _twice(word.casefold() for word in order):
+        raise Unfit(f"names '{twice}' twice", "each word has one place in the order")
+    return order
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -84,6 +138,10 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Text = Annotated[str, Field(min_length=1)]
 Classes = Annotated[list[Text], Field(min_length=2), AfterValidator(_differ)]
 Columns = Annotated[dict[str, Text], BeforeValidator(_without_nulls)]  # null takes one away that another file names
+REST = "rest"  # in the place of columns: all that no other key names
+ColumnsOrRest = Annotated[Columns, *_or_word(REST, ", or keys with values: the feature and its column")]
+Weight = Annotated[float, Field(gt=0, le=1_000_000)]
+BALANCED = "balanced"
 
 
 class Strict(BaseModel):
@@ -147,40 +205,84 @@ class Photos(Data):
         return self
 
 
+class Ordered(Strict):
+    column: Text
+    order: Annotated[list[Text], Field(min_length=2), AfterValidator(_ranked)]
+
+
 class Table(Data):
     kind: Literal["table"]
     label: Text
     duplicates: bool = True
-    categories: Columns
-    numbers: Columns
+    categories: ColumnsOrRest
+    numbers: ColumnsOrRest
+    dates: Columns = {}
+    ordered: Annotated[dict[str, Ordered], BeforeValidator(_without_nulls)] = {}
+    without: list[Text] = []
     separator: Annotated[str, AfterValidator(_separates)]
     decimal: Literal[".", ","]
     encoding: Annotated[str, AfterValidator(_encodes)]
 
     @model_validator(mode="after")
     def _has_features(self) -> Table:
-        if not self.categories and not self.numbers:
+        kinds: dict[str, Any] = {key: getattr(self, key) for key in ("categories", "numbers", "dates", "ordered")}
+        if not any(kinds.values()):
             raise Unfit("names no feature", "give at least one column in categories or in numbers")
-        if both := _twice([*self.categories, *self.numbers]):
-            raise Unfit(f"has '{both}' both in categories and in numbers", "keep one")
-        if column := _twice([self.label, *self.categories.values(), *self.numbers.values()]):
+        named = {key: features for key, features in kinds.items() if features != REST}
+        if both := _twice(name for features in named.values() for name in features):
+            places = " and in ".join(key for key, features in named.items() if both in features)
+            raise Unfit(f"has '{both}' both in {places}", "keep one")
+        if column := _twice(self.columns()):
             raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
-        if self.label in self.told() or self.splits.column in (*self.categories.values(), *self.numbers.values()):
-            column = self.label if self.label in self.told() else self.splits.column
-            raise Unfit(f"uses the column '{column}' twice", "what says the split, the group or the date is no answer")
+        if self.without and not self.rest():
+            raise Unfit("has columns in without, and no rest that they could be taken from", "leave without empty")
+        twice = [*[column for column in self.told() if column == self.label], self.splits.column]
+        if twice[0] in self.columns():
+            raise Unfit(
+                f"uses the column '{twice[0]}' twice", "what says the split, the group or the date is no answer"
+            )
         return self
 
     def told(self) -> list[str]:
         """The columns by which rows are split."""
         return [column for column in (self.splits.column, self.splits.by, self.group) if column]
 
+    def columns(self) -> list[str]:
+        """The columns that are named: the label's and each feature's; those that `rest` takes are known to prepare."""
+        plain = [*self.named("categories").values(), *self.named("numbers").values(), *self.dates.values()]
+        return [self.label, *plain, *(feature.column for feature in self.ordered.values())]
+
+    def named(self, key: str) -> dict[str, str]:
+        """The features of `categories` or `numbers` and their columns, where those are named."""
+        return {} if key in self.rest() else dict(getattr(self, key))
+
+    def rest(self) -> list[str]:
+        """Which of `categories` and `numbers` take all columns that no other key names."""
+        return [key for key in ("categories", "numbers") if getattr(self, key) == REST]
+
 
 class Model(Open):
-    pass
+    @property
+    def architecture(self) -> str:
+        """What is trained."""
+        return self.target
 
 
 class NeuralModel(Open):
-    weights: str | None
+    weights: Annotated[str | dict[str, Any] | None, BeforeValidator(_named)]
+    freeze: Annotated[str | dict[str, Any] | None, BeforeValidator(_freezes)] = None
+    backbone_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @property
+    def start(self) -> str | None:
+        """The one word for the weights that training starts from."""
+        return self.weights["file"] if isinstance(self.weights, dict) else self.weights
+
+    @property
+    def architecture(self) -> str:
+        """What is trained: `torchvision.models.resnet18`, or by the name that it has there, `timm.resnet18`."""
+        name = self.arguments().get("model_name")
+        return f"{self.target.partition('.')[0]}.{name}" if name else self.target
 
 
 class Optimizer(Open):
@@ -199,8 +301,23 @@ class Augmentation(Strict):
 class Trainer(Strict):
     max_epochs: Count
     patience: Count | None
-    class_weights: Literal["balanced"] | None
+    refit: bool = False  # what was composed long ago has no such key
+    class_weights: (
+        Annotated[dict[str, Weight], *_or_word(BALANCED, ", keys with values (the class and its weight), or null")]
+        | None
+    )
     device: Literal["auto", "cpu", "cuda", "mps"]
+
+
+def balanced(trainer: Trainer) -> bool:
+    """Whether rare classes weigh more."""
+    said: Any = trainer.class_weights
+    return said == BALANCED
+
+
+def weighed(trainer: Trainer) -> dict[str, float]:
+    """The weights that a trainer gives to classes by name."""
+    return {} if balanced(trainer) else dict(trainer.class_weights or {})
 
 
 class NeuralTrainer(Trainer):
@@ -213,9 +330,42 @@ class NeuralTrainer(Trainer):
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
 
+class Cost(Strict):
+    missed: Annotated[float, Field(gt=0)]
+    false_alarm: Annotated[float, Field(gt=0)]
+
+
+class ThresholdRule(Strict):
+    """How a threshold is chosen on the validation split: one of these."""
+
+    maximise: Literal["f1"] | None = None
+    recall_at_precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    cost: Cost | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ThresholdRule:
+        if len(said := [key for key, value in self if value is not None]) != 1:
+            found = f"names {' and '.join(said)}" if said else "names no rule"
+            raise Unfit(found, f"give a number, or one of {', '.join(ThresholdRule.model_fields)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
+
+
+# pydantic's errors name the tag among the keys; see `errors`
+_Number = Annotated[Annotated[float, Field(gt=0, lt=1)], Tag("~number")]
+_Rule = Annotated[ThresholdRule, Tag("~rule")]
+_Threshold = Annotated[
+    _Number | _Rule, Discriminator(lambda said: "~rule" if isinstance(said, dict | ThresholdRule) else "~number")
+]
+
+
 class Evaluation(Strict):
     positive: str | None
-    threshold: Annotated[float, Field(gt=0, lt=1)]
+    threshold: _Threshold
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # what was composed long ago has no such key
 
 
 class Gates(Strict):
@@ -273,15 +423,31 @@ def schema_of(name: str) -> type[PhotoLine] | type[TableLine]:
     return create_model(line.__name__, __base__=line, **fields)
 
 
+def errors(error: ValidationError) -> list[Any]:
+    """pydantic's errors, with the keys as they are written."""
+    return [{**e, "loc": tuple(k for k in e["loc"] if not str(k).startswith("~"))} for e in error.errors()]
+
+
 def type_of(schema: Any, key: str) -> Any:
     """The type of what stands under a key of a section or mapping; None if the schema doesn't say."""
+    schema = section(schema)
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return schema.model_fields[key].annotation if key in schema.model_fields else None
     return get_args(schema)[1] if get_origin(schema) is dict else None
 
 
+def section(schema: Any) -> Any:
+    """The section that may stand where the schema says so, be it beside a number or null."""
+    return next((kind for each in get_args(schema) for kind in [section(each)] if _is_section(kind)), schema)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
 def takes_null(schema: Any, key: str) -> bool:
     """Whether null under a key of a section or mapping says something: there is none, or the key is unknown."""
+    schema = section(schema)
     if isinstance(schema, type) and issubclass(schema, Strict) and key not in schema.model_fields:
         return True
     return get_origin(schema) is dict or type(None) in get_args(type_of(schema, key))

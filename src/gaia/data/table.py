@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gaia.config.schema import Table
-from gaia.data import hashed, moments
+from gaia.data import columns, hashed, moments
 from gaia.data import index as indexes
-from gaia.data.check import check, folded, say
+from gaia.data.check import check
 from gaia.data.dataset import write_description
 from gaia.data.told import Told, splits_of
 from gaia.errors import GaiaError
@@ -42,50 +41,51 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     check.check).
     """
     file = _file(line, raw)
-    asked = (*config.categories.values(), *config.numbers.values(), config.label, *config.told())
-    wanted = {column: column for column in (*asked, *_others(line, file, config, asked))}
+    asked_for = columns.wanted(line, file, config)
+    wanted = {column: column for column in (*asked_for, *_others(line, file, config, asked_for))}
     rows = tables.read(line, file, wanted, config.separator, config.decimal, config.encoding)
+    asked = columns.features(line, rows, config)
+    categories = [feature.column for feature in asked if feature.type == "category"]
     for i, reason in enumerate(rows.reasons):
         if reason:  # whatever stands there
             rows.columns[config.label][i] = ""
-    numbers = {name: _numbers(rows, column) for name, column in config.numbers.items()}
+    numbers = {feature.column: columns.numbers(rows, feature) for feature in asked if feature.type == "number"}
     named = config.classes or []
-    for column in (*config.categories.values(), config.label):
-        hint = "" if column == config.label else ": write a word that says so, such as unknown"
-        _note(rows, column, f"{{column}} is empty{hint}", np.flatnonzero([not cell for cell in rows.columns[column]]))
+    columns.note(rows, config.label, "is empty", np.flatnonzero([not c for c in rows.columns[config.label]]))
     unsaid = [cell.lower() in tables.EMPTY and cell not in named for cell in rows.columns[config.label]]
-    unknown = "{column} is unknown, or a class to be named in data.classes: '{cell}'"
-    _note(rows, config.label, unknown, np.flatnonzero(unsaid))
+    unknown = "is unknown, or a class to be named in data.classes: '{cell}'"
+    columns.note(rows, config.label, unknown, np.flatnonzero(unsaid))
     said = zip(rows.columns[config.label], unsaid, strict=True)
     labels = ["" if nothing else indexes.printable(cell) for cell, nothing in said]
     left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
-    _note(rows, config.label, "{column} is none of data.classes: '{cell}'", np.flatnonzero(left_out))
+    columns.note(rows, config.label, "is none of data.classes: '{cell}'", np.flatnonzero(left_out))
     told = _told(line, file, rows, config)
     contents = _contents(rows, config)
-    columns = {"source": rows.sources, "label": labels, "split": "", "group": "", "reason": rows.reasons}
-    index = pd.DataFrame(columns, dtype=object)
+    found = {"source": rows.sources, "label": labels, "split": "", "group": "", "reason": rows.reasons}
+    index = pd.DataFrame(found, dtype=object)
     index["sha256"] = [hashlib.sha256(text.encode()).hexdigest() for text in contents]
     index["size"] = [len(text) for text in contents]
     index["verdict"] = ["quarantined" if reason else "ok" for reason in rows.reasons]
     index.loc[left_out, "verdict"] = "left out"
     indexes.assign_splits(line, index, told, config, seed)
-    for column in config.categories.values():
+    for column in categories:
         _quarantine_unseen(index, column, rows.columns[column])
     indexes.write(out, index)
     names = check(line, index, config, positive)
     usable = (index["verdict"] == "ok").to_numpy()
     features: list[dict[str, Any]] = []
-    codes = np.full((len(index), len(config.categories)), -1, dtype=np.int32)
-    for i, (name, column) in enumerate(config.categories.items()):
-        cells = np.array(rows.columns[column], dtype=object)
-        known, codes[usable, i] = np.unique(cells[usable], return_inverse=True)
-        _say_alike(column, known.tolist())
-        features.append({"name": name, "column": column, "type": "category", "categories": known.tolist()})
+    codes = np.full((len(index), len(categories)), -1, dtype=np.int32)
     learned = usable & (index["split"] == "train").to_numpy()
-    for name, column in config.numbers.items():
-        seen = numbers[name][learned & ~np.isnan(numbers[name])].tolist()
-        extremes = {"range": [min(seen), max(seen)]} if seen else {}
-        features.append({"name": name, "column": column, "type": "number"} | extremes)
+    for i, feature in enumerate(asked):  # the categories first
+        described = feature.described()
+        if feature.type == "category":
+            cells = np.array(rows.columns[feature.column], dtype=object)
+            known, codes[usable, i] = np.unique(cells[usable], return_inverse=True)
+            columns.say_alike(feature.column, known.tolist())
+            described["categories"] = known.tolist()
+        elif seen := [value for value in numbers[feature.column][learned].tolist() if value == value]:
+            described["range"] = [min(seen), max(seen)]
+        features.append(described)
     np.save(out / "categories.npy", codes)
     np.save(out / "numbers.npy", np.stack([*numbers.values()], axis=1) if numbers else np.zeros((len(index), 0)))
     write_description(out, names, features)
@@ -113,35 +113,6 @@ def _file(line: str, raw: Path) -> Path:
             if name.lower().endswith(suffix):
                 raise GaiaError(f"{asked} {indexes.printable(name)}", mend)
     raise GaiaError(f"{asked} none", f"name the one that is meant in lines.{line}.raw")
-
-
-def _numbers(rows: Rows, column: str) -> NDArray[np.float64]:
-    """The column as float64 (NaN where empty); what isn't a number gets a reason."""
-    cells = rows.columns[column]
-    values, wrong = tables.numbers(cells, rows.decimal)
-    if rows.decimal == "." and tables.may_group(cells):
-        example = next(cell for cell in cells if "." in cell)
-        meant = f"if its point groups thousands, write {example.replace('.', '')}"
-        say(f"  {column}: {example} is read as less than a thousand; {meant}", style="yellow")
-    for i in np.flatnonzero(wrong).tolist():
-        hint = tables.hint(cells[i], rows.decimal)
-        _note(rows, column, f"{{column}} is not a number: '{{cell}}'{f', {hint}' if hint else ''}", [i])
-    return values
-
-
-def _note(rows: Rows, column: str, reason: str, where: Iterable[int]) -> None:
-    """Give a reason to those rows that have none yet."""
-    for i in where:
-        if not rows.reasons[i]:
-            rows.reasons[i] = indexes.printable(reason.format(column=column, cell=rows.columns[column][i][:40]))
-
-
-def _say_alike(column: str, categories: list[str]) -> None:
-    first: dict[str, str] = {}
-    for category in categories:
-        if (twin := first.setdefault(folded(category), category)) != category:
-            pair = f"'{indexes.printable(twin)}' and '{indexes.printable(category)}'"
-            say(f"  {column}: {pair} are two categories; write them alike if they are one", style="yellow")
 
 
 def _contents(rows: Rows, config: Table) -> list[str]:
@@ -173,12 +144,12 @@ def _told(line: str, file: Path, rows: Rows, config: Table) -> list[Told]:
     splits, by, group = config.splits.column, config.splits.by, config.group
     found = [Told()] * len(rows.sources)
     if group:
-        _note(rows, group, "{column} is empty", [i for i, cell in enumerate(rows.columns[group]) if not cell])
+        columns.note(rows, group, "is empty", [i for i, cell in enumerate(rows.columns[group]) if not cell])
         found = [one._replace(group=cell) for one, cell in zip(found, rows.columns[group], strict=True)]
     if by:
         dates, undated = moments.read(rows.columns[by])
         for i in np.flatnonzero(undated).tolist():
-            _note(rows, by, f"{{column}} is no date: {moments.hint(rows.columns[by][i])}", [i])
+            columns.note(rows, by, f"is no date: {moments.hint(rows.columns[by][i])}", [i])
         found = [one._replace(date=date) for one, date in zip(found, dates, strict=True)]
     if splits:
         said = zip(rows.columns[splits], rows.reasons, strict=True)
@@ -192,6 +163,9 @@ def _quarantine_unseen(index: pd.DataFrame, column: str, cells: list[str]) -> No
     splits = index["split"].tolist()
     train = {cell for cell, split in zip(cells, splits, strict=True) if split == "train"}
     unseen = [i for i, (cell, split) in enumerate(zip(cells, splits, strict=True)) if split and cell not in train]
-    reasons = [indexes.printable(f"{column} occurs in no training row: '{cells[i][:40]}'") for i in unseen]
+    said = [
+        f"occurs in no training row: '{cells[i][:40]}'" if cells[i] else "is empty in no training row" for i in unseen
+    ]
+    reasons = [indexes.printable(f"{column} {why}") for why in said]
     index.loc[unseen, ["split", "group"]], index.loc[unseen, "verdict"] = "", "quarantined"
     index.loc[unseen, "reason"] = reasons

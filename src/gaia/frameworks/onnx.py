@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
@@ -14,15 +14,17 @@ INPUT, OUTPUT = "photos", "probabilities"
 OPSET = 18  # of every model: the newest that both exporters write
 
 
-def stable_bytes(model: onnx.ModelProto) -> bytes:
+def stable_bytes(model: onnx.ModelProto, inputs: Sequence[str] = (INPUT,)) -> bytes:
     """The model serialised after `model` was changed in place: no notes of the exporter (they name source files), and
     nodes and tensors ordered and named by their place in the graph (tf2onnx names them by their place in memory).
 
-    The input of the graph is called `photos`, its output `probabilities`, and the first dimension of both `n`.
+    The graph's inputs are called as `inputs` has them, its output `probabilities`, and the first dimension of each `n`.
     """
     graph = model.graph
-    _rename(graph, {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT})
-    for value in (graph.input[0], graph.output[0]):
+    _rename(
+        graph, dict(zip([value.name for value in graph.input], inputs, strict=True)) | {graph.output[0].name: OUTPUT}
+    )
+    for value in (*graph.input, graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_param = "n"
     model.doc_string = graph.doc_string = ""
     for part in (model, graph, *model.functions, *graph.node, *(n for f in model.functions for n in f.node)):
@@ -32,9 +34,9 @@ def stable_bytes(model: onnx.ModelProto) -> bytes:
     del graph.value_info[:]  # shapes in between: derived
     nodes = _from_outputs_back(graph)
     names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
-    for node in nodes:
-        for name in (*node.input, *node.output):
-            names.setdefault(name, f"t{len(names)}")
+    for name in (name for node in nodes for name in (*node.input, *node.output)):
+        if name not in names:  # whose place tells it from all others; the dash, from inputs
+            names[name] = f"t{len(names)}" if f"t{len(names)}" not in inputs else f"t{len(names)}-"
     initializers = {tensor.name: tensor for tensor in graph.initializer}
     used = [initializers[name] for name in names if name in initializers]
     for tensor in used:

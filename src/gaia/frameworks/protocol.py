@@ -44,7 +44,8 @@ class Fitting(Protocol):
 
         The same inputs give the same answers on the same machine, interrupted or not: `checkpoint` is a folder of this
         very training, which may be missing, and may hold what an interrupted run of it left (loop.save_checkpoint). A
-        fit of seconds needs none. `show` may be called after any step.
+        fit of seconds needs none. `show` may be called after any step. Where a network starts from other weights than
+        random ones, config.model.weights is the path of their file.
 
         Raises GaiaError if the configuration can't be trained, with the key to change.
         """
@@ -53,7 +54,19 @@ class Fitting(Protocol):
         """Its own probabilities [n, classes] for data.take(rows): what the exported file has to reproduce."""
 
 
-class Rehearsing(Fitting, Protocol):
+class Counting(Fitting, Protocol):
+    """fit.py of a framework whose spec has a `unit`: what it counts, it can do again."""
+
+    def refit(self, config: Any, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+        """Train anew for exactly `first.kept_epoch` epochs, by the very schedule and rates of the training that chose
+        them, and keep the last. data.rows("train") holds train and validation, data.rows("validation") nothing, so
+        that the history has no validation_loss and validation_accuracy.
+
+        `checkpoint` is another folder than that of `fit`, of which all else holds.
+        """
+
+
+class Rehearsing(Counting, Protocol):
     """fit.py of a framework for photos, whose trainings take hours."""
 
     def rehearse(self, config: PhotoLine, data: Dataset) -> Fit:
@@ -74,15 +87,37 @@ class Exporting(Protocol):
         """
 
 
+class Published(NamedTuple):
+    """A file of weights that somebody publishes: what it is called, where it lies, its licence (None: not said), and
+    what it is to be held to: its md5 (32 hexadecimal digits), its sha256 or the beginning of that; None: not said."""
+
+    name: str
+    source: str
+    licence: str | None
+    digest: str | None
+
+
+class Publishing(Protocol):
+    """published.py of a framework whose spec names words under `published`."""
+
+    def published(self, config: PhotoLine) -> Published:
+        """The file that a word of `spec.published` in model.weights stands for. Nothing is downloaded."""
+
+
 @overload
 def fitting(config: PhotoLine) -> Rehearsing: ...
 @overload
-def fitting(config: PhotoLine | TableLine) -> Fitting: ...
-def fitting(config: PhotoLine | TableLine) -> Fitting:
-    """fit.py of the line's framework."""
-    return cast("Fitting", import_module(f"gaia.frameworks.{config.framework}.fit"))
+def fitting(config: PhotoLine | TableLine) -> Counting: ...
+def fitting(config: PhotoLine | TableLine) -> Counting:
+    """fit.py of the line's framework; `refit` is there if the line has a trainer."""
+    return cast("Counting", import_module(f"gaia.frameworks.{config.framework}.fit"))
 
 
 def exporting(config: PhotoLine | TableLine) -> Exporting:
     """export.py of the line's framework."""
     return cast("Exporting", import_module(f"gaia.frameworks.{config.framework}.export"))
+
+
+def publishing(config: PhotoLine) -> Publishing:
+    """published.py of the line's framework."""
+    return cast("Publishing", import_module(f"gaia.frameworks.{config.framework}.published"))

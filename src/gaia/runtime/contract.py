@@ -33,8 +33,10 @@ class Feature(TypedDict):
     name: str
     column: str
     type: Literal["category", "number"]
-    categories: NotRequired[list[str]]  # those that training has seen
+    categories: NotRequired[list[str]]  # those that training has seen; '': an empty cell is one of them
     range: NotRequired[list[float]]  # the least and the greatest number that training has seen
+    order: NotRequired[list[str]]  # a number that is written as one of these words: its place, from 0
+    date: NotRequired[bool]  # a number that is written as a date: days since 1970-01-01
 
 
 class TableInput(TypedDict):
@@ -71,7 +73,7 @@ def make(
             f"{line}: evaluation.positive is '{positive}', which is none of the classes "
             f"{', '.join(labels)}{nearest(positive, labels)}."
         )
-    data = config.data
+    data, threshold = config.data, config.evaluation.threshold
     asked: PhotoInput | TableInput
     if data.kind == "photos":
         asked = {
@@ -97,8 +99,13 @@ def make(
         "input": asked,
         "labels": labels,
         "positive": positive,
-        "threshold": config.evaluation.threshold,
+        "threshold": threshold if isinstance(threshold, float) else 0.5,  # what a rule chooses comes with the seal
     }
+
+
+def category(name: str) -> str:
+    """A category as it is shown: one may be an empty cell."""
+    return name or "(not given)"
 
 
 def write(folder: Path, contract: Contract) -> None:

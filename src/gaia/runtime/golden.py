@@ -11,7 +11,7 @@ from typing import Any, TypedDict, cast
 import numpy as np
 
 from gaia.errors import GaiaError
-from gaia.runtime import artifact
+from gaia.runtime import artifact, rows
 from gaia.runtime.predictor import Predictor
 from gaia.runtime.typed import misfit
 
@@ -29,10 +29,8 @@ class Golden(TypedDict):
 
 def record(predictor: Predictor, inputs: Any) -> Golden:
     """The inputs, as `Predictor.probabilities` takes them, with the answers given now."""
-    if predictor.contract["input"]["kind"] == "photo":
-        kept: list[Any] = [_png(photo) for photo in inputs]
-    else:
-        kept = [{k: None if v != v else v for k, v in row.items()} for row in inputs.to_dict("records")]
+    asked = predictor.contract["input"]
+    kept: list[Any] = [_png(photo) for photo in inputs] if asked["kind"] == "photo" else rows.as_given(asked, inputs)
     answers = [[round(float(p), 6) for p in answer] for answer in predictor.probabilities(inputs)]
     return {"format": artifact.FORMAT, "tolerance": TOLERANCE, "inputs": kept, "probabilities": answers}
 

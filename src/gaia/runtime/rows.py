@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gaia.errors import Problem, nearest, shown
-from gaia.inputs import tables
-from gaia.runtime.contract import Feature, TableInput
+from gaia.inputs import tables, words
+from gaia.runtime.contract import Feature, TableInput, category
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,16 +30,21 @@ def of_mappings(asked: TableInput, rows: Sequence[Mapping[str, Any]], names: Seq
 
     A number may have either decimal mark, unless it could be one that groups thousands, too (1.998 where training had
     1,5); an empty number counts as not measured; keys that are no features are left out. A missing feature, text in a
-    number, or a category that training never saw is a problem: an answer would be a guess.
+    number, or a category that training never saw, which may be an empty one, is a problem: an answer would be a guess.
     """
     known, decimal = _words(asked), asked["decimal"]
-    numbers = {feature["name"] for feature in asked["features"] if feature["type"] == "number"}
+    numbers = {f["name"] for f in asked["features"] if f["type"] == "number" and not {"order", "date"} & set(f)}
+    seen = {feature["name"]: feature.get("categories") or feature.get("order", []) for feature in asked["features"]}
     columns: dict[str, list[str]] = {feature["name"]: [] for feature in asked["features"]}
     problems: dict[int, Problem] = {}
     for at, row in enumerate(rows):
         cells: dict[str, str] = {}
         if isinstance(row, Mapping):
-            cells = {known[key]: _text(value, decimal) for key, value in row.items() if key in known}
+            cells = {
+                known[key]: _text(value, decimal, seen.get(known[key], ()))
+                for key, value in row.items()
+                if key in known
+            }
             if lacking := [feature for feature in asked["features"] if feature["name"] not in cells]:
                 strange = [str(key) for key in row if key not in known]
                 problems[at] = Problem(f"{names[at]} lacks {_called(lacking[0])}{_misspelt(lacking[0], strange)}.")
@@ -82,21 +87,40 @@ def _rows(
     for feature in asked["features"]:
         name, texts = feature["name"], columns[feature["name"]]
         if feature["type"] == "number":
-            frame[name], wrong = tables.numbers(texts, decimal)
+            frame[name], wrong = words.values(texts, decimal, feature)
             for at in np.flatnonzero(wrong).tolist():
-                mark = f" (the decimal mark is '{decimal}')" * bool(tables.hint(texts[at], decimal))
-                problems.setdefault(at, Problem(f"{names[at]}: {name} is '{texts[at]}', which is no number{mark}."))
+                problems.setdefault(
+                    at, Problem(f"{names[at]}: {name} is '{texts[at]}', {_no_value(feature, texts[at], decimal)}.")
+                )
         else:
             frame[name], seen = np.array(texts, dtype=object), feature.get("categories", [])
             for at in (at for at, text in enumerate(texts) if text not in seen and at not in problems):
-                likely = f"known are {', '.join(seen[:20])}{nearest(texts[at], seen)}"
-                problems[at] = Problem(f"{names[at]}: {name} is '{texts[at]}', which training never saw", likely)
+                found = f"is '{texts[at]}', which" if texts[at] else "is not given, which"
+                likely = f"known are {', '.join(map(category, seen[:20]))}{nearest(texts[at], seen)}"
+                problems[at] = Problem(f"{names[at]}: {name} {found} training never saw", likely)
     good = [at for at in range(len(names)) if at not in problems]
     return Rows(  # of the good rows alone: others may hold text that no frame takes, half a surrogate pair
         pd.DataFrame({name: column[good] for name, column in frame.items()}),
         [names[at] for at in good],
         {names[at]: problems[at] for at in sorted(problems)},
     )
+
+
+def as_given(asked: TableInput, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame as mappings, as people give them: dates and words with an order as such, None where empty."""
+    columns = {
+        each["name"]: [
+            words.written(value, each) if each["type"] == "number" else value for value in frame[each["name"]]
+        ]
+        for each in asked["features"]
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _no_value(feature: Feature, text: str, decimal: str) -> str:
+    if "order" in feature or "date" in feature:
+        return f"which is not {words.asked(feature)}"
+    return "which is no number" + f" (the decimal mark is '{decimal}')" * bool(tables.hint(text, decimal))
 
 
 def _words(asked: TableInput) -> dict[str, str]:
@@ -115,8 +139,11 @@ def _misspelt(feature: Feature, unknown: list[str]) -> str:
     return f"; '{meant}' may be meant for it" if meant else ""
 
 
-def _text(value: Any, decimal: str) -> str:
-    """A value as it would stand in a cell of the training table."""
+def _text(value: Any, decimal: str, seen: Iterable[str]) -> str:
+    """A value as it would stand in a cell of the training table; true and false in the words `seen` there."""
+    if isinstance(value, bool):
+        same = [truths[value] for truths in words.TRUTHS]
+        return next((each for each in seen if each.casefold() in same), str(value))
     if isinstance(value, float | np.floating):
         return (repr(float(value)) if isinstance(value, float) else str(value)).replace(".", decimal)
     return "" if value is None else str(value).strip()

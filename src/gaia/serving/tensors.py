@@ -51,8 +51,11 @@ def metadata(contract: Contract, versions: list[str]) -> dict[str, Any]:
     if asked["kind"] == "photo":
         inputs = [_about("photos", "UINT8", [-1, asked["size"], asked["size"], 3])]
     else:
-        types = {"number": "FP64", "category": "BYTES"}
-        inputs = [_about(each["name"], types[each["type"]], [-1]) for each in asked["features"]]
+        text = [each["type"] == "category" or "order" in each or "date" in each for each in asked["features"]]
+        inputs = [
+            _about(each["name"], "BYTES" if is_text else "FP64", [-1])
+            for each, is_text in zip(asked["features"], text, strict=True)
+        ]
     outputs = [
         _about("probabilities", "FP32", [-1, len(contract["labels"])]), _about("label", "BYTES", [-1]),
         _about("uncertain", "BOOL", [-1]),

@@ -113,7 +113,8 @@ def _input(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     reasons += [f"{name} is gone" for name in before if name not in after]
     for name in (name for name in before if name in after):
         was, now = before[name], after[name]
-        reasons += differences(*({f"{name}.{key}": f[key] for key in ("column", "type")} for f in (was, now)))
+        how = ("column", "type", "order", "date")
+        reasons += differences(*({f"{name}.{key}": f[key] for key in how if key in f} for f in (was, now)))
         lost = [c for c in was.get("categories", []) if c not in now.get("categories", [])]
         reasons += _some(f"{name} no longer takes", lost)
     return [f"input: {reason}" for reason in reasons]

@@ -25,16 +25,17 @@ from gaia.frameworks import loop
 from gaia.frameworks.loop import Batch
 from gaia.frameworks.protocol import Fit, History, Show
 from gaia.frameworks.pytorch.network import Served, build, pixels
+from gaia.frameworks.pytorch.weights import groups, training
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
 
 
-def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
+def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly: int | None = None) -> Fit:
     """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the epoch
-    that `trainer.keep` names.
+    that `trainer.keep` names, or the last of `exactly` so many.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
-    missing, the weights can't be downloaded, or the loss is no number.
+    missing, the weights don't fit, or the loss is no number.
     """
     trainer, seed = config.trainer, config.seed
     setup = _begin(config, len(data.labels))
@@ -50,15 +51,15 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         average.load_state_dict(state["average"])
         history, kept = state["history"], state["kept"]
     batches = loop.batches_an_epoch(data, trainer)
-    while not loop.is_over(history, trainer):
+    while not loop.is_over(history, trainer, exactly):
         epoch = len(history)
         torch.manual_seed(seed + epoch)  # dropout depends on the epoch alone
-        network.train()
+        training(network)
         seen, loss_sum, right = 0, 0.0, 0
         for i, batch in enumerate(loop.epoch_batches(data, trainer, config.augmentation, seed, epoch)):
             rate = loop.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             loss, batch_right = _loss(setup, batch, trainer.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -73,7 +74,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
         loop.check_finite(history[-1], config.optimizer.lr, in_float32=setup.precision is torch.float32)
-        if newly_kept := loop.kept_epoch(history, trainer) == epoch + 1:
+        if newly_kept := loop.kept_epoch(history, trainer, exactly) == epoch + 1:
             kept = average.module.state_dict()  # the average's own tensors, which torch.save writes once
         state = {
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
@@ -84,7 +85,12 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             kept = copy.deepcopy(kept)  # the average moves on
         show(epoch + 1, history[-1])
     network.load_state_dict(kept)
-    return Fit(network.cpu().eval(), history, loop.kept_epoch(history, trainer))
+    return Fit(network.cpu().eval(), history, loop.kept_epoch(history, trainer, exactly))
+
+
+def refit(config: PhotoLine, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+    """The training of as many epochs as `first` kept, on the photos of both splits."""
+    return fit(config, data, checkpoint, show, first.kept_epoch)
 
 
 def rehearse(config: PhotoLine, data: Dataset) -> Fit:
@@ -93,7 +99,7 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
     Raises GaiaError if the optimizer can't take the step, and whatever the network raises.
     """
     setup = _begin(config, len(data.labels))
-    setup.network.train()
+    training(setup.network)
     loss, _ = _loss(setup, loop.first_batch(data), config.trainer.label_smoothing)
     setup.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     with loop.stepping(config.optimizer.target):
@@ -124,7 +130,7 @@ class _Setup(NamedTuple):
     def answers(self, photos: NDArray[np.uint8]) -> torch.Tensor:
         """The network's scores float32 [n, classes] for photos uint8 [n, size, size, 3]."""
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32):
-            return self.network(pixels(torch.from_numpy(photos).to(self.device))).float()
+            return self.network(pixels(torch.from_numpy(photos).to(self.device), self.network)).float()
 
 
 def _begin(config: PhotoLine, classes: int) -> _Setup:
@@ -172,15 +178,17 @@ def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> t
     try:
         if name in ("Adam", "AdamW", "SGD") and device.type in ("cpu", "cuda"):
             arguments.setdefault("fused", True)  # one pass over the weights instead of several
-        return constructor(network.parameters(), lr=config.optimizer.lr, **arguments)
+        return constructor(groups(network, config.model), lr=config.optimizer.lr, **arguments)
     except (TypeError, ValueError) as error:
         raise GaiaError(f"optimizer: {config.optimizer.target} refuses its arguments: {error}.") from None
 
 
 def _measure(setup: _Setup, data: Dataset, batch_size: int) -> dict[str, float]:
-    """Loss and accuracy on the validation split."""
+    """Loss and accuracy on the validation split; nothing where there is none."""
     setup.network.eval()
     rows = data.rows("validation")
+    if not len(rows):
+        return {}
     loss, right = 0.0, 0
     with torch.inference_mode():
         for start in range(0, len(rows), 4 * batch_size):

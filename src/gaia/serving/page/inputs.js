@@ -52,11 +52,14 @@ export function dropNowhere() {
 export function fields(features, id, before = null) {
   return features.map((feature) => {
     const name = `${id}-${feature.name}`;
-    const { categories = [], range } = feature;
-    const hint = range ? say(make("span", { class: "quiet", id: `${name}-hint` }), "from", ...range) : null;
+    const { categories = [], range, order, date } = feature;
+    const choices = order ?? (feature.type === "category" ? categories.filter(Boolean) : null);
+    const gap = order || categories.includes("") ? "notGiven" : "pick"; // what an empty choice says
+    const hint = range && !order && !date ? say(make("span", { class: "quiet", id: `${name}-hint` }), "from", ...range) : null;
     const about = { id: name, name: feature.name, ...(hint ? { "aria-describedby": `${name}-hint` } : {}) };
-    const field = feature.type === "category"
-      ? make("select", about, say(make("option", { value: "" }), "pick"), categories.map((each) => make("option", { value: each }, each)))
+    const field = choices
+      ? make("select", about, say(make("option", { value: "" }), gap), choices.map((each) => make("option", { value: each }, each)))
+      : date ? make("input", { ...about, type: "date" })
       : make("input", { ...about, type: "number", step: "any", inputmode: "decimal", autocomplete: "off" });
     field.value = before?.querySelector(`[id="${CSS.escape(name)}"]`)?.value ?? "";
     const column = feature.column !== feature.name ? make("span", { class: "quiet" }, ` ${feature.column}`) : null;

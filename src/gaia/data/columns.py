@@ -1,0 +1,149 @@
+"""A table's columns -> features: which columns are features, of what type, and what their cells say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia.config.schema import Table
+from gaia.data import index as indexes
+from gaia.data.check import folded, say
+from gaia.errors import GaiaError, nearest
+from gaia.inputs import tables, words
+from gaia.inputs.tables import Rows
+
+_FEW = 0.05  # share of other cells in a column of numbers up to which they may be a mistake
+_MANY = 20  # rows from which on it is no chance that each has a value of its own
+
+
+class Column(NamedTuple):
+    """A feature and the column that it is read from. A number may be a date, or a word's place in an order."""
+
+    name: str
+    column: str
+    type: str  # category or number
+    order: list[str] | None = None
+    date: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """As dataset.json and the contract have it."""
+        about: dict[str, Any] = {"name": self.name, "column": self.column, "type": self.type}
+        return about | ({"order": self.order} if self.order else {}) | ({"date": True} if self.date else {})
+
+
+def wanted(line: str, file: Path, config: Table) -> list[str]:
+    """The columns that have to be read. Raises GaiaError if the file can't be read, or lacks one of `data.without`."""
+    named = [*config.columns(), *config.told()]
+    if not config.rest():
+        return named
+    there = tables.header(line, file, config.separator, config.encoding)
+    if lacking := [column for column in config.without if column not in there]:
+        known = f"its columns are {', '.join(there)}{nearest(lacking[0], there)}"
+        raise GaiaError(f"{line}: data.without names '{lacking[0]}', which {file} lacks", known)
+    left = [column for column in there if column not in named and column not in config.without]
+    return [*named, *dict.fromkeys(left)]
+
+
+def features(line: str, rows: Rows, config: Table) -> list[Column]:
+    """The features: categories, numbers, dates and words in an order, each as the configuration, then the table, has
+    them.
+
+    `rest` takes the columns that no other key names: as numbers those whose every cell is a number or empty, as
+    categories all others; an empty column is none. A number's column of true and false, or yes and no, counts 1 and 0.
+    Raises GaiaError if no feature is left, or a category's column has a value of its own in most rows.
+    """
+    found = [
+        *(Column(name, column, "category") for name, column in config.named("categories").items()),
+        *(
+            Column(name, column, "number", _truths(rows.columns[column]))
+            for name, column in config.named("numbers").items()
+        ),
+        *(Column(name, column, "number", None, True) for name, column in config.dates.items()),
+        *(Column(name, each.column, "number", each.order) for name, each in config.ordered.items()),
+    ]
+    rest = _rest(line, rows, config)
+    if same := {column.name for column in found} & {column.name for column in rest}:
+        raise GaiaError(f"{line}: the column '{min(same)}' is named like a feature", "name it in data.without")
+    if not found and not rest:
+        raise GaiaError(f"{line}: no column is left to be a feature", "name some in data.categories or data.numbers")
+    return sorted([*found, *rest], key=lambda column: column.type)  # which keeps the order otherwise
+
+
+def numbers(rows: Rows, feature: Column) -> NDArray[np.float64]:
+    """A number's column as float64 [rows] (NaN where empty); what is none gets a reason."""
+    cells, name = rows.columns[feature.column], feature.column
+    values, wrong = words.values(cells, rows.decimal, feature.described())
+    plain = not feature.order and not feature.date
+    if plain and rows.decimal == "." and tables.may_group(cells):
+        example = next(cell for cell in cells if "." in cell)
+        meant = f"if its point groups thousands, write {example.replace('.', '')}"
+        say(f"  {name}: {example} is read as less than a thousand; {meant}", style="yellow")
+    for i in np.flatnonzero(wrong).tolist():
+        hint = tables.hint(cells[i], rows.decimal) if plain else ""
+        note(rows, name, f"is not {words.asked(feature.described())}: '{{cell}}'{f', {hint}' if hint else ''}", [i])
+    return values
+
+
+def note(rows: Rows, column: str, reason: str, where: Iterable[int]) -> None:
+    """Give a reason to those rows that have none yet: the column's name before it, and the row's cell in it."""
+    for i in where:
+        if not rows.reasons[i]:
+            cell = rows.columns[column][i][:40]
+            rows.reasons[i] = indexes.printable(f"{column} {reason.replace('{cell}', cell)}")
+
+
+def say_alike(column: str, categories: list[str]) -> None:
+    """Say on screen which categories of a column may be the same."""
+    first: dict[str, str] = {}
+    for category in categories:
+        if (twin := first.setdefault(folded(category), category)) != category:
+            pair = f"'{indexes.printable(twin)}' and '{indexes.printable(category)}'"
+            say(f"  {column}: {pair} are two categories; write them alike if they are one", style="yellow")
+
+
+def _truths(cells: list[str]) -> list[str] | None:
+    """`false, true` or `no, yes` if a column holds these alone, and empty cells."""
+    held = {cell.casefold() for cell in cells if cell}
+    return next((truths for truths in words.TRUTHS if held and held <= set(truths)), None)
+
+
+def _rest(line: str, rows: Rows, config: Table) -> list[Column]:
+    """The features that `rest` takes, which is said on screen."""
+    named, rest, found, unused = {*config.columns(), *config.told(), *config.without}, config.rest(), [], []
+    for column in (column for column in rows.columns if rest and column not in named):
+        cells = [cell for cell, reason in zip(rows.columns[column], rows.reasons, strict=True) if not reason]
+        filled = [cell for cell in cells if cell.lower() not in tables.EMPTY]
+        _, wrong = tables.numbers(filled, rows.decimal)
+        if filled and not wrong.any() and "numbers" in rest:
+            found.append(Column(column, column, "number"))
+        elif filled and "categories" in rest:
+            _check_repeated(line, column, cells)
+            found.append(Column(column, column, "category"))
+        else:
+            unused.append(column)
+        if filled and 0 < wrong.mean() <= _FEW and "numbers" in rest:
+            example = filled[int(np.argmax(wrong))][:40]
+            some = f"{wrong.sum()} of {len(filled)} cells are none: '{indexes.printable(example)}'"
+            say(f"  {column} is not taken for numbers, since {some}", style="yellow")
+    for kind, names in (
+        ("numbers", [column.name for column in found if column.type == "number"]),
+        ("categories", [column.name for column in found if column.type == "category"]),
+        ("unused", unused),
+    ):
+        if names:
+            say(f"  {kind}: {indexes.printable(', '.join(names))}")
+    return found
+
+
+def _check_repeated(line: str, column: str, cells: list[str]) -> None:
+    """Raise GaiaError if most rows have a value of their own: what is learned of one of them serves no other row."""
+    if _MANY < len(cells) < 2 * (different := len(set(cells))):
+        raise GaiaError(
+            f"{line}: data.categories, rest, takes the column '{column}', which has {different} values in "
+            f"{len(cells)} rows",
+            "name it in data.without, or in data.dates if it is one",
+        )
