@@ -26,12 +26,13 @@ _SIDE = 32  # px of a thumbnail
 _ROOM = 3  # px by which thumbnails are shifted over each other, up and down, left and right
 _INNER = _SIDE - 2 * _ROOM
 _FULL = 2 * _SIDE  # px of the photo that thumbnails are taken from
+_NEARER = (2, 2, _FULL - 2, _FULL - 2)  # what a photo is hashed a second time of
 _ENLARGED = (1.0, 1.05, 1.1)
 _TURNED = (-3.0, -1.5, 0.0, 1.5, 3.0)  # degrees
 _AT_ONCE = 1024  # pairs whose small thumbnails are compared at once
 _LEFT = 0.6  # of what a step of one pixel changes in a small thumbnail, that may be left where two may be the same
 _AGREE = 0.6  # of what a photo's own step of one pixel changes, that may differ
-_FLAT = 24  # grey values between which a border, or a whole photo, is of one colour
+_FLAT = 10  # grey values between which a border, or a whole photo, is of one colour
 _WAVES = 11
 
 _BILINEAR = Image.Resampling.BILINEAR
@@ -48,7 +49,7 @@ _SLOWEST = np.argsort(np.add.outer(np.arange(_WAVES), np.arange(_WAVES)).ravel()
 MIRROR = np.packbits(_SLOWEST % _WAVES % 2 == 1).view(np.uint64)[0]  # a mirrored photo's odd waves across are negated
 
 
-def perceptual_hash(thumbnail: Grey) -> np.uint64:
+def perceptual_hash(thumbnail: NDArray[np.integer]) -> np.uint64:
     """64 bits, few of which change when a photo is scaled, compressed or brightened, of its thumbnail [32, 32].
 
     The signs of the slowest cosine waves (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash
@@ -72,13 +73,12 @@ def looks(pixels: NDArray[np.uint8], framing: str) -> list[Look]:
     """The looks of a prepared photo, uint8 [size, size, 3], whose `framing` says how it became a square."""
     found = []
     for which, full in enumerate(_fulls(pixels, framing)):
-        image = Image.fromarray(full)
-        inner = _enlarged(1.07)
-        hashes = [perceptual_hash(_scaled(image, _SIDE, box)) for box in (None, inner)]
-        small = [_scaled(image, _SIDE // 2, box) for box in (None, inner)]
+        inner = np.asarray(Image.fromarray(full).resize((_FULL, _FULL), _BILINEAR, _NEARER))
+        (large, small), (large_inner, small_inner) = map(_thumbnails, (full, inner))
         flat = int(full.max()) - int(full.min()) <= 2
         content = b"" if flat else hashlib.blake2b(full.tobytes(), digest_size=16).digest()
-        found.append(Look(which, (hashes[0], hashes[1]), (small[0], small[1]), content))
+        hashes = perceptual_hash(large), perceptual_hash(large_inner)
+        found.append(Look(which, hashes, (small, small_inner), content))
     return found
 
 
@@ -123,6 +123,8 @@ def _fulls(pixels: NDArray[np.uint8], framing: str) -> list[Grey]:
 
 
 def _full(grey: Grey) -> Grey:
+    if grey.shape == (_FULL, _FULL):
+        return grey
     method = Image.Resampling.BOX if min(grey.shape) >= _FULL else _BILINEAR
     return np.asarray(Image.fromarray(grey).resize((_FULL, _FULL), method))
 
@@ -146,13 +148,14 @@ def _bordered(grey: Grey, framing: str) -> Grey | None:
     return np.ascontiguousarray(grey[top:bottom, left:right])
 
 
-def _enlarged(by: float) -> tuple[float, float, float, float]:
-    cut = _FULL / 2 * (1 - 1 / by)
-    return cut, cut, _FULL - cut, _FULL - cut
+def _thumbnails(full: Grey) -> tuple[NDArray[np.uint16], Grey]:
+    """The sums of 2 x 2 px [32, 32], and the means of 4 x 4 px [16, 16]."""
+    large = _fours(full.astype(np.uint16))
+    return large, ((_fours(large) + 8) >> 4).astype(np.uint8)
 
 
-def _scaled(image: Image.Image, side: int, box: tuple[float, float, float, float] | None = None) -> Grey:
-    return np.asarray(image.resize((side, side), Image.Resampling.BOX, box))
+def _fours(picture: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    return picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2]
 
 
 def _likely(all_looks: Sequence[tuple[int, Look]], joined: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -165,6 +168,8 @@ def _likely(all_looks: Sequence[tuple[int, Look]], joined: NDArray[np.int64]) ->
     small = np.array([look.small for _, look in all_looks])
     for one, other in _near(hashes, photo):
         apart = joined[photo[one]] != joined[photo[other]]
+        if not apart.any():
+            continue
         one, other = one[apart], other[apart]
         involved, at = np.unique([one, other], return_inverse=True)
         base, step = _moves(small[involved, 0])
@@ -236,7 +241,7 @@ class _Laid(NamedTuple):
 
 
 def _laid(full: Grey) -> _Laid:
-    plain, middle, half = _scaled(Image.fromarray(full), _SIDE), _SIDE / 2, _INNER / 2
+    plain, middle, half = ((_fours(full.astype(np.uint16)) + 2) >> 2).astype(np.uint8), _SIDE / 2, _INNER / 2
     varied = []
     for enlarged, degrees in product(_ENLARGED, _TURNED):
         c, s = (f(math.radians(degrees)) / enlarged for f in (math.cos, math.sin))
