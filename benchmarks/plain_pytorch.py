@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 import time
 
@@ -19,9 +20,11 @@ def main(folder: str, size: int, batch: int, epochs: int) -> None:
         f"{folder}/train", transforms.Compose([transforms.RandomHorizontalFlip(), *scale])
     )
     validation = torchvision.datasets.ImageFolder(f"{folder}/validation", transforms.Compose(scale))
-    train_loader = DataLoader(train, batch, shuffle=True, num_workers=2)
-    validation_loader = DataLoader(validation, batch, num_workers=2)
-    network = torchvision.models.resnet18(num_classes=len(train.classes))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    workers = os.cpu_count() or 1
+    train_loader = DataLoader(train, batch, shuffle=True, num_workers=workers)
+    validation_loader = DataLoader(validation, batch, num_workers=workers)
+    network = torchvision.models.resnet18(num_classes=len(train.classes)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     seconds = []
     for _ in range(epochs):
@@ -29,12 +32,12 @@ def main(folder: str, size: int, batch: int, epochs: int) -> None:
         network.train()
         for photos, truth in train_loader:
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(network(photos), truth).backward()
+            torch.nn.functional.cross_entropy(network(photos.to(device)), truth.to(device)).backward()
             optimizer.step()
         network.eval()
         with torch.no_grad():
             for photos, _ in validation_loader:
-                network(photos)
+                network(photos.to(device))
         seconds.append(time.perf_counter() - start)
     print(json.dumps({"prepare": 0.0, "epochs": seconds, "photos": len(train)}))
 

@@ -1,14 +1,19 @@
 """Augmentation: each setting does what its line in conf/augmentation/none.yaml says, and no more."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gaia.config.schema import Augmentation
+from gaia.frameworks import augmentation
 from gaia.frameworks.augmentation import augment
 
 STRONG = {"flip": True, "rotate": 15.0, "zoom": 0.6, "light": 0.3, "colour": 0.2, "erase": 0.25}
@@ -148,3 +153,43 @@ def test_a_photo_is_varied_within_two_milliseconds() -> None:
     for _ in range(200):
         augment(photo, how(**STRONG), rng)
     assert (time.process_time() - start) / 200 < 2e-3
+
+
+@pytest.mark.parametrize("few", [augmentation.CORES, 0])
+def test_photos_come_out_the_same_whatever_varies_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Threads where there are few cores, processes where there are many: each photo by (seed, epoch, row) alone."""
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
+    photos = np.load(tmp_path / "images.npy", mmap_mode="r")
+    monkeypatch.setattr(augmentation, "FEW", few)
+    rows = np.random.default_rng(1).permutation(40)
+    found = augmentation.varied(photos, rows, how(**STRONG), 7, 3)
+    alone = [augment(photos[row], how(**STRONG), np.random.default_rng([7, 3, row])) for row in rows]
+    assert np.array_equal(found, np.stack(alone))
+
+
+def test_no_helper_outlives_a_training_that_is_killed(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((8, 32, 32, 3), dtype=np.uint8))
+    (tmp_path / "train.py").write_text(KILLED)
+    with subprocess.Popen([sys.executable, "train.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as training:
+        assert training.stdout and training.stdout.readline() == "varied\n"
+        helpers = psutil.Process(training.pid).children(recursive=True)
+        assert len(helpers) >= augmentation.CORES
+        training.kill()
+        _, alive = psutil.wait_procs(helpers, 20)
+    assert not alive
+
+
+KILLED = """
+import time
+import numpy as np
+from gaia.config.schema import Augmentation
+from gaia.frameworks import augmentation
+if __name__ == "__main__":
+    augmentation.FEW = 0
+    how = Augmentation(flip=True, rotate=0, zoom=0.3, light=0.2, colour=0, erase=0)
+    augmentation.varied(np.load("images.npy", mmap_mode="r"), np.arange(8), how, 1, 1)
+    print("varied", flush=True)
+    time.sleep(60)
+"""

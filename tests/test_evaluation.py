@@ -292,7 +292,15 @@ def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes:
         "labels": labels,
         "positive": labels[0],
         "threshold": 0.5,
-        "metrics": metrics.score(truth, p, predicted, labels, 0) | {"artifact_bytes": 9_400_000},
+        "threshold_how": "as it was set",
+        "refitted_on": None,
+        "metrics": metrics.score(truth, p, predicted, labels, 0)
+        | {
+            "artifact_bytes": 9_400_000,
+            "threshold": 0.5,
+            "baselines": {name: {"accuracy": 0.5, "log_loss": 0.69} for name in ("linear", "majority")},
+            "folds": None,
+        },
         "history": pd.DataFrame(
             {
                 "epoch": epochs,
@@ -379,10 +387,23 @@ def test_a_report_of_one_class_and_an_empty_history_still_renders() -> None:
         "curves": drawn(truth, p, TWO),
         "history": pd.DataFrame({"epoch": [1], "train_accuracy": [np.nan]}),
     }
-    given["metrics"] = metrics.score(truth, p, given["predicted"], TWO, 0) | {"artifact_bytes": 1}
+    given["metrics"] |= metrics.score(truth, p, given["predicted"], TWO, 0)
     page = render(given)
     assert "need test photos of more than one class" in page and "How it learned" not in page
     assert not re.search(r">\s*nan\b", page)
+
+
+def test_the_page_says_what_a_model_has_to_beat_and_how_its_threshold_came_about() -> None:
+    given = report(TWO, threshold=0.31, threshold_how="it gave the highest F1 on validation, 0.912")
+    page = render(given)
+    assert "a logistic regression of the photos at 16 pixels" in page and "the shares of the classes</th>" in page
+    assert "31&#8239;% probable: it gave the highest F1 on validation, 0.912." in page
+    assert "Cross-validated" not in page and "begun anew" not in page
+    ends = {f"{key}{end}": 0.9 for key in ("accuracy", "log_loss", "roc_auc") for end in ("", "_low", "_high")}
+    given["metrics"] |= {"folds": {"folds": 5, "n": 200, **ends}}
+    page = render(given | {"refitted_on": 170})
+    assert "5 trainings, each tested on what it had not seen, together answered all 200 photos" in page
+    assert "begun anew on all 170 photos of train and validation" in page
 
 
 def test_numbers_are_written_for_people() -> None:

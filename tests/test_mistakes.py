@@ -242,7 +242,7 @@ IN_CONF = [
     (ADAMW, "lr", None, "is null; it should be a number."),
     (ADAMW, "weight_decay", "big", "is 'big'; it should be a number of at least 0."),
     (ADAMW, "weight_decay", -0.1, "is -0.1; it should be a number of at least 0."),
-    (BOOST, "learning_rate", -1, "is -1; it should be a number from 1e-06 to 1."),
+    (BOOST, "learning_rate", -1, "is -1; it should be a number from 1e-06 to 1, or auto."),
     (BOOST, "depth", 6.5, "is 6.5; it should be a whole number from 1 to 16."),
     (
         ADAMW,

@@ -8,7 +8,7 @@ import hydra
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from gaia.config import sentences, targets
+from gaia.config import schema, sentences, targets
 from gaia.config.framework import Framework
 from gaia.config.schema import PhotoLine, TableLine, schema_of, weighed
 from gaia.config.sources import Sources
@@ -30,7 +30,7 @@ def check(sources: Sources, spec: Framework, content: dict[str, Any]) -> PhotoLi
     try:
         line = schema_of(spec.name).model_validate(content)
     except ValidationError as error:
-        errors = error.errors()
+        errors = schema.errors(error)
     problems += _schema_problems(sources, spec, errors, settled)
     for group in spec.allowed:
         if (group,) not in settled:

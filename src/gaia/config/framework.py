@@ -36,6 +36,8 @@ class Framework:
     # Argument -> the least and the most that it may be: what would be refused, or diverge, only in training. The least
     # is whole where the argument is.
     ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
+    # Arguments that may be `auto`: left to what the package chooses by itself
+    auto: tuple[str, ...] = ()
     # Group -> the decorator that tells what its package makes from the helpers beside it
     marks: dict[str, str] = field(default_factory=dict)
     # Targets that fit the pattern and are not taken: others are derived from them, or fit and export don't know them

@@ -13,7 +13,8 @@ from gaia.errors import Problem, nearest, shown
 
 def problems(root: Path, line: str, config: PhotoLine | TableLine, demo: Any) -> list[Problem]:
     """What there is instead of the raw data that a line names, or of its positive class."""
-    return _place_problems(root, line, config.raw, demo) or _positive_problems(root, line, config)
+    lacking = _place_problems(root, line, config.raw, demo) or _positive_problems(root, line, config)
+    return [*lacking, *_threshold_problems(root, line, config)]
 
 
 def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[Problem]:
@@ -34,14 +35,28 @@ def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[Problem]
 
 def _positive_problems(root: Path, line: str, config: PhotoLine | TableLine) -> list[Problem]:
     """Where the folders are the classes, whether the positive one is there: `dvc repro` would find out last of all."""
-    folder, positive = root / paths.raw(config.raw), config.evaluation.positive
-    if positive is None or config.data.classes or not isinstance(config, PhotoLine) or not folder.is_dir():
-        return []
-    known = sorted(unicodedata.normalize("NFC", f.name) for f in folder.glob("[!.]*") if f.is_dir())
-    if positive in known or not known:
+    positive, known = config.evaluation.positive, _folders(root, config)
+    if positive is None or config.data.classes or positive in known or not known:
         return []
     found = f"params.yaml: lines.{line}.evaluation.positive is {shown(positive)}"
     if len(known) == 1:
         return [Problem(f"{paths.raw(config.raw)} has one class, {known[0]}", "a line tells two or more apart")]
     classes = f"the classes in {paths.raw(config.raw)} are {', '.join(known)}{nearest(positive, known)}"
     return [Problem(found, classes)]
+
+
+def _threshold_problems(root: Path, line: str, config: PhotoLine | TableLine) -> list[Problem]:
+    """A threshold where there are more than two classes; 0.5 says nothing."""
+    classes = config.data.classes or _folders(root, config)
+    if len(classes) <= 2 or config.evaluation.threshold == 0.5:
+        return []
+    found = f"params.yaml: lines.{line}.evaluation.threshold is set, and there are {len(classes)} classes"
+    return [Problem(found, "with more than two the most probable is the answer, so remove it")]
+
+
+def _folders(root: Path, config: PhotoLine | TableLine) -> list[str]:
+    """The sub-folders of the raw data of a photo line, which are its classes."""
+    folder = root / paths.raw(config.raw)
+    if not isinstance(config, PhotoLine) or not folder.is_dir():
+        return []
+    return sorted(unicodedata.normalize("NFC", f.name) for f in folder.glob("[!.]*") if f.is_dir())

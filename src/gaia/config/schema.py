@@ -12,10 +12,15 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationError,
     WrapValidator,
     create_model,
+    model_serializer,
     model_validator,
 )
 
@@ -200,6 +205,7 @@ class Augmentation(Strict):
 class Trainer(Strict):
     max_epochs: Count
     patience: Count | None
+    refit: bool = False  # what was composed long ago has no such key
     class_weights: (
         Annotated[dict[str, Weight], *_or_word(BALANCED, ", keys with values (the class and its weight), or null")]
         | None
@@ -228,9 +234,42 @@ class NeuralTrainer(Trainer):
     precision: Literal["auto", "float32", "bfloat16", "float16"]
 
 
+class Cost(Strict):
+    missed: Annotated[float, Field(gt=0)]
+    false_alarm: Annotated[float, Field(gt=0)]
+
+
+class ThresholdRule(Strict):
+    """How a threshold is chosen on the validation split: one of these."""
+
+    maximise: Literal["f1"] | None = None
+    recall_at_precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    cost: Cost | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ThresholdRule:
+        if len(said := [key for key, value in self if value is not None]) != 1:
+            found = f"names {' and '.join(said)}" if said else "names no rule"
+            raise Unfit(found, f"give a number, or one of {', '.join(ThresholdRule.model_fields)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
+
+
+# pydantic's errors name the tag among the keys; see `errors`
+_Number = Annotated[Annotated[float, Field(gt=0, lt=1)], Tag("~number")]
+_Rule = Annotated[ThresholdRule, Tag("~rule")]
+_Threshold = Annotated[
+    _Number | _Rule, Discriminator(lambda said: "~rule" if isinstance(said, dict | ThresholdRule) else "~number")
+]
+
+
 class Evaluation(Strict):
     positive: str | None
-    threshold: Annotated[float, Field(gt=0, lt=1)]
+    threshold: _Threshold
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # what was composed long ago has no such key
 
 
 class Gates(Strict):
@@ -288,15 +327,31 @@ def schema_of(name: str) -> type[PhotoLine] | type[TableLine]:
     return create_model(line.__name__, __base__=line, **fields)
 
 
+def errors(error: ValidationError) -> list[Any]:
+    """pydantic's errors, with the keys as they are written."""
+    return [{**e, "loc": tuple(k for k in e["loc"] if not str(k).startswith("~"))} for e in error.errors()]
+
+
 def type_of(schema: Any, key: str) -> Any:
     """The type of what stands under a key of a section or mapping; None if the schema doesn't say."""
+    schema = section(schema)
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return schema.model_fields[key].annotation if key in schema.model_fields else None
     return get_args(schema)[1] if get_origin(schema) is dict else None
 
 
+def section(schema: Any) -> Any:
+    """The section that may stand where the schema says so, be it beside a number or null."""
+    return next((kind for each in get_args(schema) for kind in [section(each)] if _is_section(kind)), schema)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
 def takes_null(schema: Any, key: str) -> bool:
     """Whether null under a key of a section or mapping says something: there is none, or the key is unknown."""
+    schema = section(schema)
     if isinstance(schema, type) and issubclass(schema, Strict) and key not in schema.model_fields:
         return True
     return get_origin(schema) is dict or type(None) in get_args(type_of(schema, key))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from gaia.config.schema import takes_null, type_of
+from gaia.config.schema import section, takes_null, type_of
 from gaia.config.yaml import Keys
 from gaia.errors import Problem, nearest, shown
 
@@ -54,7 +54,7 @@ def problems(errors: list[Any], schema: Any, find: Callable[..., tuple[str, str]
             verb, them = ("are", "them values") if many else ("is", "it a value")
             told.append(Problem(f"{file}: {', '.join(keys)} {verb} missing", f"give {them}"))
         else:
-            known = sorted(_at(schema, above).model_fields)
+            known = sorted(section(_at(schema, above)).model_fields)
             does = f"are unknown keys{where}" if many else "is an unknown key"
             suggestion = "" if many else nearest(locations[0][-1], known)
             told.append(Problem(f"{file}: {', '.join(keys)} {does}", f"known are {', '.join(known)}{suggestion}"))

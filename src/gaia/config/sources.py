@@ -49,6 +49,8 @@ class Sources:
         if _holds(self.entry, keys):
             return in_params
         for end in range(len(keys), 0, -1):
+            if end > 1 and _holds(self.entry, keys[:end]):
+                return in_params
             for name, package in self.files:
                 above = tuple(package.split(".")) if package else ()
                 file, below = str(paths.CONF / f"{name}.yaml"), keys[len(above) :]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gaia import paths
 from gaia.config import yaml
-from gaia.config.schema import PhotoLine, TableLine, schema_of
+from gaia.config.schema import PhotoLine, TableLine, errors, schema_of
 from gaia.errors import GaiaError
 
 
@@ -22,7 +22,7 @@ def load(line: str) -> PhotoLine | TableLine:
     try:
         return schema_of(str(content.get("framework"))).model_validate(content)
     except (GaiaError, ValidationError) as error:
-        key = yaml.dotted(error.errors()[0]["loc"]) if isinstance(error, ValidationError) else "framework"
+        key = yaml.dotted(errors(error)[0]["loc"]) if isinstance(error, ValidationError) else "framework"
         raise GaiaError(f"{file}: {key} is not as composed", "edit params.yaml or conf/, and run `dvc repro`") from None
 
 

@@ -19,6 +19,7 @@ from gaia.errors import Problem, nearest, shown
 Found = ast.ClassDef | ast.FunctionDef
 
 REQUIRED = object()  # stands for the default of an argument that has none
+AUTO = "auto"  # of an argument that the spec allows it for: as the package chooses
 FEW = 10  # names that a sentence lists
 
 
@@ -88,6 +89,8 @@ def argument_problems(spec: Framework, group: str, target: str, given: dict[str,
             problems[key] = Problem(
                 f"is no argument of {target}", f"it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
             )
+        elif value == AUTO and key in spec.auto:
+            continue
         elif should := _out_of_range(spec, key, value) or (taken and _other_type(value, taken[key])):
             problems[key] = Problem(f"is {shown(value)}", f"it should be {should}")
     for key, default in (taken or {}).items():
@@ -105,7 +108,7 @@ def _out_of_range(spec: Framework, key: str, value: Any) -> str | None:
     if right and least <= value <= most:
         return None
     bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of at least {least:g}"
-    return f"a {'whole ' * whole}number {bounds}"
+    return f"a {'whole ' * whole}number {bounds}{f', or {AUTO}' * (key in spec.auto)}"
 
 
 def _other_type(value: Any, default: Any) -> str | None:

@@ -30,6 +30,11 @@ class Dataset(NamedTuple):
         """The inputs of these rows, in memory: photos uint8 [n, size, size, 3], or a DataFrame numbered from 0."""
         return self.inputs.iloc[rows].reset_index(drop=True) if self.features else np.asarray(self.inputs[rows])
 
+    def joined(self) -> Dataset:
+        """The same line with the rows of the validation split in training."""
+        split = self.table["split"].replace("validation", "train")
+        return self._replace(table=self.table.assign(split=split))
+
     @staticmethod
     def blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """The rows, so few at a time that their photos fit into any memory."""

@@ -37,10 +37,37 @@ class Scores(TypedDict):
     per_class: dict[str, PerClass]
 
 
+class Baseline(TypedDict):
+    """What a simpler model shows on the same test items."""
+
+    accuracy: float
+    log_loss: float | None
+
+
+class Folds(TypedDict):
+    """What all items together show, each answered by the model of its fold; the ends of 95 % intervals. Those of log
+    loss and area are percentiles of a bootstrap (Efron, 1979)."""
+
+    folds: int
+    n: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    log_loss: float | None
+    log_loss_low: float | None
+    log_loss_high: float | None
+    roc_auc: float | None
+    roc_auc_low: float | None
+    roc_auc_high: float | None
+
+
 class Metrics(Scores):
     """metrics.json"""
 
     artifact_bytes: int
+    threshold: float | None  # of the positive class; None where there are more than two
+    baselines: dict[str, Baseline]  # linear, majority
+    folds: Folds | None  # None where none are asked for
 
 
 def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str], positive: int) -> Scores:
@@ -67,7 +94,7 @@ def score(truth: Array, probabilities: Array, predicted: Array, labels: list[str
         "accuracy_high": round(float(interval.high), 6),
         "balanced_accuracy": number(_mean(recall)),
         "f1": number(_mean(f1)),
-        "roc_auc": number(_roc_auc(truth, probabilities, positive)),
+        "roc_auc": number(roc_auc(truth, probabilities, positive)),
         "log_loss": number(log_loss(truth, probabilities)),
         "calibration_error": number(calibration_error(truth, probabilities)),
         "per_class": {
@@ -140,7 +167,9 @@ def number(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def _roc_auc(truth: Array, probabilities: Array, positive: int) -> float:
+def roc_auc(truth: Array, probabilities: Array, positive: int) -> float:
+    """Area under the ROC curve: of the positive class for two, else the mean over classes of one against the rest; NaN
+    where no class has items both in and out of it."""
     classes = classes_to_compare(truth, probabilities.shape[1], positive)
     return _mean(np.array([sk.roc_auc_score(truth == c, probabilities[:, c]) for c in classes]))
 

@@ -26,6 +26,8 @@ class Report(TypedDict):
     labels: list[str]
     positive: str  # one of them
     threshold: float
+    threshold_how: str  # how it came about
+    refitted_on: int | None  # items of train and validation, if what ships was trained anew on both
     metrics: Metrics
     history: pd.DataFrame  # by epoch
     kept_epoch: int

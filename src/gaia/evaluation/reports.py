@@ -33,10 +33,12 @@ class Measured(NamedTuple):
     importance: pd.DataFrame
     worst: Array  # positions among the n, the most confident mistake first
     captions: list[str]  # of those
+    how: str  # the threshold came about
 
 
-def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int) -> Measured:
-    """Judge a loaded model on the test split. The same arguments give the same numbers."""
+def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int, how: str = "") -> Measured:
+    """Judge a loaded model on the test split. `how` its threshold was chosen is passed on to the page. The same
+    arguments give the same numbers."""
     rows, labels = data.rows("test"), model.labels
     positive = labels.index(model.contract["positive"])
     truth = data.truth[rows]
@@ -48,6 +50,9 @@ def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int) -> M
         {
             **score(truth, probabilities, predicted, labels, positive),
             "artifact_bytes": sum(file["size"] for file in manifest["files"]),
+            "threshold": model.contract["threshold"] if len(labels) == 2 else None,
+            "baselines": {},
+            "folds": None,
         },
         rows,
         truth,
@@ -61,6 +66,7 @@ def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int) -> M
         importance(model.probabilities, data.take(rows[some]), truth[some], seed),
         worst,
         mistakes.captions(worst, truth, probabilities, predicted, labels),
+        how,
     )
 
 
@@ -96,6 +102,8 @@ def write(
             "labels": contract["labels"],
             "positive": contract["positive"],
             "threshold": contract["threshold"],
+            "threshold_how": measured.how,
+            "refitted_on": manifest.get("refitted_on"),
             "metrics": measured.metrics,
             "history": history,
             "kept_epoch": manifest["best_epoch"],
@@ -118,9 +126,10 @@ def write(
 def _made(contract: Contract, manifest: Manifest) -> str:
     """`ResNet18, AdamW, epoch 9 of 12; data 1a2b3c4d, settings 5e6f7a8b, model 9c0d1e2f`"""
     names = [name.rpartition(".")[2] for name in (manifest["architecture"], manifest["optimizer"]) if name]
+    again = f", then anew on {n} items of train and validation" if (n := manifest.get("refitted_on")) else ""
     (model,) = (file["sha256"][:8] for file in manifest["files"] if file["name"] == contract["model"])
     return (
-        f"{', '.join(names)}, epoch {manifest['best_epoch']} of {manifest['total_epochs']}; data "
+        f"{', '.join(names)}, epoch {manifest['best_epoch']} of {manifest['total_epochs']}{again}; data "
         f"{manifest['data_sha256'][:8]}, settings {manifest['config_sha256'][:8]}, model {model}"
     )
 

@@ -70,12 +70,14 @@ def table(found: list[dict[str, Any]]) -> Table:
     caption = "time: of the runs that made this build, if they ran here; reports: data/reports/<line>/report.html"
     shown = Table(box=None, header_style="bold", pad_edge=False, caption=caption, caption_justify="left")
     shown.add_column("line", style="bold")
-    for name in ("test accuracy", "95 % interval", "n", "time", "size"):
+    for name in ("test accuracy", "95 % interval", "n", "threshold", "time", "size"):
         shown.add_column(name, justify="right")
     for row in found:
         seconds = sum(row["seconds"].values()) if set(row["seconds"]) == set(timings.MADE) else 0
+        threshold = row.get("threshold")  # what was built before says none
         shown.add_row(
             row["line"], f"{row['accuracy']:.3f}", f"{row['accuracy_low']:.3f} - {row['accuracy_high']:.3f}",
-            str(row["n"]), f"{seconds:.0f} s" if seconds else "-", f"{row['artifact_bytes'] / 1e6:.1f} MB",
+            str(row["n"]), "-" if threshold is None else f"{threshold:.3g}",
+            f"{seconds:.0f} s" if seconds else "-", f"{row['artifact_bytes'] / 1e6:.1f} MB",
         )  # fmt: skip
     return shown

@@ -4,11 +4,9 @@ checkpoints."""
 from __future__ import annotations
 
 import math
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +19,7 @@ from gaia.config.schema import Augmentation, NeuralTrainer, Trainer, balanced, w
 from gaia.console import console
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as, first_line, nearest
-from gaia.frameworks.augmentation import augment
+from gaia.frameworks.augmentation import varied
 from gaia.frameworks.protocol import History
 
 State = TypeVar("State")  # what a framework keeps of a finished epoch
@@ -40,15 +38,16 @@ def best_epoch(history: History) -> int:
     return 1 + min(range(len(history)), key=lambda i: history[i]["validation_loss"])
 
 
-def kept_epoch(history: History, trainer: NeuralTrainer) -> int:
-    """The epoch (from 1) whose weights the artifact holds, if training ended now."""
-    return best_epoch(history) if trainer.keep == "best" else len(history)
+def kept_epoch(history: History, trainer: NeuralTrainer, exactly: int | None = None) -> int:
+    """The epoch (from 1) whose weights the artifact holds, if training ended now. `exactly`: see is_over."""
+    return best_epoch(history) if trainer.keep == "best" and exactly is None else len(history)
 
 
-def is_over(history: History, trainer: NeuralTrainer) -> bool:
-    """Whether training ends here: all epochs done, or none better for `patience` epochs."""
-    if len(history) >= trainer.max_epochs:
-        return True
+def is_over(history: History, trainer: NeuralTrainer, exactly: int | None = None) -> bool:
+    """Whether training ends here: all epochs done, or none better for `patience` epochs. `exactly`: of a refit, which
+    has no validation split to tell by."""
+    if exactly is not None or len(history) >= trainer.max_epochs:
+        return len(history) >= (exactly or trainer.max_epochs)
     return bool(history and trainer.patience and len(history) - best_epoch(history) >= trainer.patience)
 
 
@@ -75,7 +74,7 @@ def kept_share(trainer: NeuralTrainer, batch: int) -> float:
 
 def check_finite(row: dict[str, float], lr: float, *, in_float32: bool) -> None:
     """Raise GaiaError if a loss of the finished epoch is infinite or no number."""
-    if not math.isfinite(row["train_loss"] + row["validation_loss"]):
+    if not math.isfinite(row["train_loss"] + row.get("validation_loss", 0.0)):
         otherwise = "" if in_float32 else " or set trainer.precision: float32"
         raise GaiaError(
             f"epoch {row['epoch']}: the loss is no finite number any more",
@@ -108,22 +107,18 @@ def batches_an_epoch(data: Dataset, trainer: NeuralTrainer) -> int:
 def epoch_batches(
     data: Dataset, trainer: NeuralTrainer, augmentation: Augmentation, seed: int, epoch: int
 ) -> Iterator[Batch]:
-    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by other threads.
+    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by the other cores.
 
     Order and variation depend on (seed, epoch) alone, so epoch 7 is the same in a run that began at epoch 7.
     """
     rows = np.random.default_rng([seed, epoch]).permutation(data.rows("train"))
     weights = class_weights(data, trainer)
 
-    def vary(row: int) -> NDArray[np.uint8]:
-        return augment(np.asarray(data.inputs[row]), augmentation, np.random.default_rng([seed, epoch, int(row)]))
-
     def produce() -> Iterator[Batch]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for i in range(batches_an_epoch(data, trainer)):
-                chosen = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
-                truth = data.truth[chosen]
-                yield Batch(np.stack(list(pool.map(vary, chosen))), truth, weights[truth])
+        for i in range(batches_an_epoch(data, trainer)):
+            chosen = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
+            truth = data.truth[chosen]
+            yield Batch(varied(data.inputs, chosen, augmentation, seed, epoch), truth, weights[truth])
 
     yield from _ahead(produce(), 2)
 

@@ -53,7 +53,19 @@ class Fitting(Protocol):
         """Its own probabilities [n, classes] for data.take(rows): what the exported file has to reproduce."""
 
 
-class Rehearsing(Fitting, Protocol):
+class Counting(Fitting, Protocol):
+    """fit.py of a framework whose spec has a `unit`: what it counts, it can do again."""
+
+    def refit(self, config: Any, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+        """Train anew for exactly `first.kept_epoch` epochs, by the very schedule and rates of the training that chose
+        them, and keep the last. data.rows("train") holds train and validation, data.rows("validation") nothing, so
+        that the history has no validation_loss and validation_accuracy.
+
+        `checkpoint` is another folder than that of `fit`, of which all else holds.
+        """
+
+
+class Rehearsing(Counting, Protocol):
     """fit.py of a framework for photos, whose trainings take hours."""
 
     def rehearse(self, config: PhotoLine, data: Dataset) -> Fit:
@@ -77,10 +89,10 @@ class Exporting(Protocol):
 @overload
 def fitting(config: PhotoLine) -> Rehearsing: ...
 @overload
-def fitting(config: PhotoLine | TableLine) -> Fitting: ...
-def fitting(config: PhotoLine | TableLine) -> Fitting:
-    """fit.py of the line's framework."""
-    return cast("Fitting", import_module(f"gaia.frameworks.{config.framework}.fit"))
+def fitting(config: PhotoLine | TableLine) -> Counting: ...
+def fitting(config: PhotoLine | TableLine) -> Counting:
+    """fit.py of the line's framework; `refit` is there if the line has a trainer."""
+    return cast("Counting", import_module(f"gaia.frameworks.{config.framework}.fit"))
 
 
 def exporting(config: PhotoLine | TableLine) -> Exporting:

@@ -37,6 +37,8 @@ class Facts(TypedDict):
     train_accuracy: float
     validation_loss: float
     validation_accuracy: float
+    refitted_on: NotRequired[int]  # items of train and validation, if what ships was trained anew on both; the four
+    # numbers above, and the history, are those of the training before, which chose the epochs
     data_sha256: str  # of the index of the prepared data
     packages: dict[str, str]
     config_sha256: str

@@ -73,7 +73,7 @@ def make(
             f"{line}: evaluation.positive is '{positive}', which is none of the classes "
             f"{', '.join(labels)}{nearest(positive, labels)}."
         )
-    data = config.data
+    data, threshold = config.data, config.evaluation.threshold
     asked: PhotoInput | TableInput
     if data.kind == "photos":
         asked = {
@@ -99,7 +99,7 @@ def make(
         "input": asked,
         "labels": labels,
         "positive": positive,
-        "threshold": config.evaluation.threshold,
+        "threshold": threshold if isinstance(threshold, float) else 0.5,  # what a rule chooses comes with the seal
     }
 
 

@@ -17,7 +17,6 @@ from gaia.config import yaml
 from gaia.config.framework import framework
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump, load
-from gaia.console import bar
 from gaia.data import dataset
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as
@@ -28,9 +27,8 @@ from gaia.runtime import artifact, contract
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
 from gaia.runtime.predictor import Predictor
+from gaia.stages.fitting import VALIDATION, Chosen, fit, refit
 from gaia.stages.process import run
-
-VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
 
 
 def train(line: str) -> None:
@@ -42,39 +40,37 @@ def train(line: str) -> None:
     data = dataset.load(paths.prepared(line))
     checkpoints = paths.checkpoints(line)
     state = checkpoints / _fingerprint(config, line)
+    again = checkpoints / f"{state.name}-refit"
     for other in checkpoints.glob("*"):
-        if other != state:
+        if other not in (state, again):
             shutil.rmtree(other, ignore_errors=True)  # of an interrupted run with other inputs
-    unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
     try:
-        with timed(line, "train"), bar(f"{line}: training", epochs, unit) as update:
+        with timed(line, "train"):
             if isinstance(config, PhotoLine) and not state.exists():
                 rehearse(config, data, checkpoints)
-            fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
-            if loop.best_epoch(fitted.history) < (ran := len(fitted.history)) < epochs:
-                best = f"none of the last {ran - loop.best_epoch(fitted.history)} {unit} had a lower validation loss"
-                update(
-                    ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}"
-                )
-            _write(line, config, data, fitted)
+            chosen = fit(line, config, data, state)
+            shipped = refit(line, config, data, chosen, again)
+            _write(line, config, data, chosen, shipped)
         shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(again, ignore_errors=True)
     finally:
         for folder in (checkpoints, checkpoints.parent):
             with suppress(OSError):
                 folder.rmdir()  # if nothing is left to resume
 
 
-def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit) -> None:
+def _write(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, shipped: Fit) -> None:
     out = paths.training(line)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    file = exporting(config).export(fitted, data, out)
+    file = exporting(config).export(shipped, data, out)
     model = open_model(out, contract.make(line, config, data.labels, data.features, file))
-    _compare(config, fitted, data, model, out / file)
-    answers = [model.probabilities(data.take(block)) for block in data.blocks(data.rows("validation"))]
-    np.save(out / VALIDATION, np.concatenate(answers))
+    _compare(config, shipped, data, model, out / file)
+    np.save(out / VALIDATION, chosen.answers)
+    fitted = chosen.fitted
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
+    again = {} if shipped is fitted else {"refitted_on": len(data.joined().rows("train"))}
     facts = {
         "architecture": config.model.target,
         "classes": len(data.labels),
@@ -82,6 +78,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
         "total_epochs": len(fitted.history),
         "optimizer": config.optimizer.target if config.optimizer else None,
         **{key: kept[key] for key in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")},
+        **again,
         "model": file,
         "data_sha256": files.sha256(paths.prepared(line) / "index.csv"),
         "packages": {name: version(name) for name in framework(config.framework).packages},
@@ -117,15 +114,6 @@ def _compare(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, model: P
     difference = float(abs(model.probabilities(few) - answers).max())
     if not difference <= TOLERANCE:
         raise GaiaError(f"{file} answers otherwise than the trained network, by {difference:.2g}", "not kept")
-
-
-def _text(row: dict[str, float] | None, epochs: int) -> str:
-    if row is None:
-        return ""
-    numbers = "  ".join(
-        f"{key.replace('_', ' ')} {row[key]:.4g}" for key in row if key not in ("epoch", "learning_rate")
-    )
-    return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
 
 
 def _fingerprint(config: PhotoLine | TableLine, line: str) -> str:

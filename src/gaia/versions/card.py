@@ -58,6 +58,7 @@ def text(found: dict[str, Any]) -> list[str]:
         f"live      {', '.join(found['live']) or 'no'}",
         *([f"withdrawn {_withdrawn(found)}"] if found["withdrawn"] else []),
         f"accuracy  {_accuracy(found['metrics'])}",
+        *(f"decides   {said}" for said in _decision(found["contract"])),
         *(f"class     {label}: {_recall(numbers)}" for label, numbers in found["metrics"]["per_class"].items()),
         *(f"gate      {line}" for line in gate_lines(found["gates"] or [])),
         *(f"data      {_folder(pinned)}" for pinned in found["data"]),
@@ -92,6 +93,7 @@ def card(found: dict[str, Any]) -> str:
         "\n".join(inputs),
         "## Performance",
         f"On the test split, which training never saw: accuracy {_accuracy(metrics)}.",
+        *(f"The answer is {said}." for said in _decision(found["contract"])),
         "\n".join(["| class | precision | recall | F1 | n |", "|---|---|---|---|---|", *classes]),
         "## Gates",
         "\n".join(gates),
@@ -178,6 +180,13 @@ def _accuracy(m: dict[str, Any]) -> str:
     return f"{accuracy(m)}, n {m['n']}"
 
 
+def _decision(contract: dict[str, Any] | None) -> list[str]:
+    """`contaminated from a probability of 0.31 on`, where there are two classes."""
+    if contract is None or len(contract["labels"]) != 2:
+        return []
+    return [f"{contract['positive']} from a probability of {contract['threshold']:g} on"]
+
+
 def _recall(numbers: dict[str, Any]) -> str:
     return f"recall {_number(numbers['recall'])}, precision {_number(numbers['precision'])}, n {numbers['n']}"
 
@@ -193,9 +202,11 @@ def _folder(pinned: dict[str, Any]) -> str:
 
 def _training(manifest: dict[str, Any]) -> str:
     optimizer = f" with {manifest['optimizer']}" if manifest.get("optimizer") else ""
+    refitted = manifest.get("refitted_on")
+    again = f"; trained anew for as many epochs on all {refitted} items of train and validation" if refitted else ""
     return (
         f"{manifest['architecture']}{optimizer}; kept epoch {manifest['best_epoch']} of {manifest['total_epochs']}, "
-        f"validation loss {manifest['validation_loss']:.4g}, accuracy {manifest['validation_accuracy']:.3f}"
+        f"validation loss {manifest['validation_loss']:.4g}, accuracy {manifest['validation_accuracy']:.3f}{again}"
     )
 
 

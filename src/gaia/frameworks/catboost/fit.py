@@ -14,17 +14,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gaia.config.schema import TableLine
+from gaia.config.targets import AUTO
 from gaia.console import without_native_chatter
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, first_line
 from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, History, Show
 
+BY_COUNT = ("learning_rate", "leaf_estimation_iterations")  # which CatBoost chooses by the number of trees asked for
 WEIGHTS = ("class_weights", "scale_pos_weight")  # arguments of the model that weigh rows
 
 
-def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
-    """Grow trees from the snapshot found in `checkpoint` (or from none) to the end; keep those up to the best.
+def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show, first: Fit | None = None) -> Fit:
+    """Grow trees from the snapshot found in `checkpoint` (or from none) to the end; keep those up to the best, or as
+    many as `first` kept, at its rate.
 
     The same inputs give the same trees on the same machine, interrupted or not. Raises GaiaError if CatBoost refuses
     the arguments or the device.
@@ -36,7 +39,7 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     loss = "Logloss" if len(data.labels) == 2 else "MultiClass"
     checkpoint.mkdir(parents=True, exist_ok=True)
     arguments: dict[str, Any] = {
-        **config.model.arguments(),
+        **{key: value for key, value in config.model.arguments().items() if value != AUTO},
         "iterations": trainer.max_epochs,
         "loss_function": loss,
         "custom_metric": ["Accuracy:use_weights=false" if weighted else "Accuracy"],  # of rows, as everywhere
@@ -49,6 +52,10 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         "snapshot_interval": 2,  # seconds
         "use_best_model": True,
     }
+    if first:
+        settled = first.network.get_all_params()
+        arguments |= {key: settled[key] for key in BY_COUNT if key in settled}
+        arguments |= {"iterations": first.kept_epoch, "early_stopping_rounds": None, "use_best_model": False}
     constructor = getattr(catboost, config.model.target.rpartition(".")[2])
     # of the training rows alone: the best tree is chosen by the loss of validation rows as they come, as in networks
     weights = loop.class_weights(data, trainer)[data.truth[data.rows("train")]] if trainer.class_weights else None
@@ -57,18 +64,23 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
     try:
         booster = constructor(**arguments)
         booster.fit(
-            _pool(data, "train", weights), eval_set=_pool(data, "validation"), verbose=False,
+            _pool(data, "train", weights), eval_set=None if first else _pool(data, "validation"), verbose=False,
             callbacks=None if on_gpu else [trees],  # CatBoost refuses them there
         )  # fmt: skip
     except (catboost.CatBoostError, TypeError, ValueError) as error:
         if interrupted:
             loop.say_unreadable(checkpoint, first_line(error))
             shutil.rmtree(checkpoint)
-            return fit(config, data, checkpoint, show)
+            return fit(config, data, checkpoint, show, first)
         shutil.rmtree(checkpoint)
         said = re.sub(r"^\S+\.cpp:\d+: ", "", first_line(error))  # where in CatBoost's own source
         raise GaiaError(f"model: {config.model.target} can't be fitted: {said}.") from None
     return Fit(booster, _history(booster.get_evals_result(), loss), booster.tree_count_)
+
+
+def refit(config: TableLine, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+    """As many trees as `first` kept, at its rate, on the rows of both splits."""
+    return fit(config, data, checkpoint, show, first)
 
 
 def answers(fitted: Fit, rows: pd.DataFrame) -> NDArray[np.float32]:
@@ -113,6 +125,8 @@ def _history(results: dict[str, dict[str, list[float]]], loss: str) -> History:
 def _row(results: dict[str, dict[str, list[float]]], loss: str, number: int, at: int) -> dict[str, float]:
     row = {"epoch": float(number + 1), "learning_rate": float("nan")}
     for ours, theirs in (("train", "learn"), ("validation", "validation")):
+        if theirs not in results:  # of a refit
+            continue
         row[f"{ours}_loss"] = results[theirs][loss][at]
         row[f"{ours}_accuracy"] = next(v[at] for k, v in results[theirs].items() if k.startswith("Accuracy"))
     return row

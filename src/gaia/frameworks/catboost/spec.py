@@ -34,6 +34,7 @@ SPEC = Framework(
     packages=("catboost",),
     unit="trees",
     given={"catboost": {argument: key for key, arguments in DECIDED.items() for argument in arguments.split()}},
+    auto=("learning_rate",),
     ranges={
         "depth": (1, 16),
         "learning_rate": (1e-6, 1),

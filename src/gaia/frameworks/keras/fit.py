@@ -21,24 +21,30 @@ from gaia.frameworks.keras.network import build
 from gaia.frameworks.protocol import Fit, History, Show
 
 
-def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
+def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly: int | None = None) -> Fit:
     """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the epoch
-    that `trainer.keep` names.
+    that `trainer.keep` names, or the last of `exactly` so many.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
     missing, the weights can't be downloaded, or the loss is no number.
     """
     trainer, classes = config.trainer, len(data.labels)
     network = _begin(config, classes)
-    epochs = _Epochs(config, data, checkpoint, show)
+    epochs = _Epochs(config, data, checkpoint, show, exactly)
     epochs.resume(network)
-    if not loop.is_over(epochs.history, trainer):
+    if not loop.is_over(epochs.history, trainer, exactly):
         network.fit(
             _batches(config, data, epochs.history),
             initial_epoch=len(epochs.history), epochs=trainer.max_epochs, callbacks=[epochs], verbose=0, shuffle=False,
         )  # fmt: skip
     network.set_weights(epochs.kept)
-    return Fit(_in_float32(network, config, classes), epochs.history, loop.kept_epoch(epochs.history, trainer))
+    kept = loop.kept_epoch(epochs.history, trainer, exactly)
+    return Fit(_in_float32(network, config, classes), epochs.history, kept)
+
+
+def refit(config: PhotoLine, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+    """The training of as many epochs as `first` kept, on the photos of both splits."""
+    return fit(config, data, checkpoint, show, first.kept_epoch)
 
 
 def rehearse(config: PhotoLine, data: Dataset) -> Fit:
@@ -95,8 +101,9 @@ def _in_float32(network: keras.Model, config: PhotoLine, classes: int) -> keras.
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
     """Keras calls an object, so this is one: learning rate, validation, kept epoch, checkpoint, early stop."""
 
-    def __init__(self, config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> None:
+    def __init__(self, config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly: int | None) -> None:
         super().__init__()
+        self.exactly = exactly
         self.config, self.data, self.checkpoint, self.show = config, data, checkpoint, show
         self.history: History = []
         self.kept: list[NDArray[Any]] = []
@@ -137,12 +144,12 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         self.history.append(row)
         in_float32 = keras.config.dtype_policy().name == "float32"
         loop.check_finite(row, self.config.optimizer.lr, in_float32=in_float32)
-        if loop.kept_epoch(self.history, self.config.trainer) == epoch + 1:
+        if loop.kept_epoch(self.history, self.config.trainer, self.exactly) == epoch + 1:
             self.kept = self.model.get_weights()
         self.model.set_weights(reached)
         loop.save_checkpoint(self.checkpoint, self._write)
         self.show(epoch + 1, row)
-        self.model.stop_training = loop.is_over(self.history, self.config.trainer)
+        self.model.stop_training = loop.is_over(self.history, self.config.trainer, self.exactly)
 
     @tf.function  # type: ignore[untyped-decorator]
     def _follow(self, kept: tf.Tensor) -> None:
@@ -194,8 +201,10 @@ def _one_hot(truth: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
 
 
 def _measure(network: keras.Model, data: Dataset, batch_size: int) -> dict[str, float]:
-    """Loss and accuracy on the validation split."""
+    """Loss and accuracy on the validation split; nothing where there is none."""
     rows = data.rows("validation")
+    if not len(rows):
+        return {}
     pieces = [rows[i : i + 4 * batch_size] for i in range(0, len(rows), 4 * batch_size)]
     scores = np.concatenate([network.predict_on_batch(np.asarray(data.inputs[piece])) for piece in pieces])
     of_truth = scores[np.arange(len(rows)), data.truth[rows]]

@@ -29,9 +29,9 @@ from gaia.frameworks.pytorch.network import Served, build, pixels
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
 
 
-def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
+def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly: int | None = None) -> Fit:
     """Train from the last finished epoch found in `checkpoint` (or from scratch) to the end; keep the epoch
-    that `trainer.keep` names.
+    that `trainer.keep` names, or the last of `exactly` so many.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
     missing, the weights can't be downloaded, or the loss is no number.
@@ -50,7 +50,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         average.load_state_dict(state["average"])
         history, kept = state["history"], state["kept"]
     batches = loop.batches_an_epoch(data, trainer)
-    while not loop.is_over(history, trainer):
+    while not loop.is_over(history, trainer, exactly):
         epoch = len(history)
         torch.manual_seed(seed + epoch)  # dropout depends on the epoch alone
         network.train()
@@ -73,7 +73,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
         loop.check_finite(history[-1], config.optimizer.lr, in_float32=setup.precision is torch.float32)
-        if newly_kept := loop.kept_epoch(history, trainer) == epoch + 1:
+        if newly_kept := loop.kept_epoch(history, trainer, exactly) == epoch + 1:
             kept = average.module.state_dict()  # the average's own tensors, which torch.save writes once
         state = {
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
@@ -84,7 +84,12 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show) -> Fit:
             kept = copy.deepcopy(kept)  # the average moves on
         show(epoch + 1, history[-1])
     network.load_state_dict(kept)
-    return Fit(network.cpu().eval(), history, loop.kept_epoch(history, trainer))
+    return Fit(network.cpu().eval(), history, loop.kept_epoch(history, trainer, exactly))
+
+
+def refit(config: PhotoLine, data: Dataset, first: Fit, checkpoint: Path, show: Show) -> Fit:
+    """The training of as many epochs as `first` kept, on the photos of both splits."""
+    return fit(config, data, checkpoint, show, first.kept_epoch)
 
 
 def rehearse(config: PhotoLine, data: Dataset) -> Fit:
@@ -178,9 +183,11 @@ def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> t
 
 
 def _measure(setup: _Setup, data: Dataset, batch_size: int) -> dict[str, float]:
-    """Loss and accuracy on the validation split."""
+    """Loss and accuracy on the validation split; nothing where there is none."""
     setup.network.eval()
     rows = data.rows("validation")
+    if not len(rows):
+        return {}
     loss, right = 0.0, 0
     with torch.inference_mode():
         for start in range(0, len(rows), 4 * batch_size):

@@ -1,0 +1,65 @@
+"""One training of a line, and the one that ships: asked for by `train`, and by `evaluate` for each fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaia.config.framework import framework
+from gaia.config.schema import PhotoLine, TableLine
+from gaia.console import bar
+from gaia.data.dataset import Dataset
+from gaia.frameworks import loop
+from gaia.frameworks.protocol import Fit, fitting
+
+VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
+FEW = 64  # items answered at once: a network holds what each of its layers answers
+
+
+class Chosen(NamedTuple):
+    """The training whose epochs the validation split has chosen, and its answers there, float32 [items, classes]."""
+
+    fitted: Fit
+    answers: NDArray[np.float32]
+
+
+def fit(name: str, config: PhotoLine | TableLine, data: Dataset, state: Path) -> Chosen:
+    """The training that the validation split judges; `name` is shown, `state` its checkpoint."""
+    unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
+    with bar(f"{name}: training", epochs, unit) as update:
+        fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+        if (best_epoch := loop.best_epoch(fitted.history)) < (ran := len(fitted.history)) < epochs:
+            best = f"none of the last {ran - best_epoch} {unit} had a lower validation loss"
+            update(ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}")
+    return Chosen(fitted, answers(config, fitted, data, data.rows("validation")))
+
+
+def refit(name: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, state: Path) -> Fit:
+    """The training that ships: the same, or, if the trainer says so, anew on the validation split, too. No item is left
+    then to judge its epochs by, so there are as many as the first one kept."""
+    if config.trainer is None or not config.trainer.refit:
+        return chosen.fitted
+    all_of_it, epochs = data.joined(), chosen.fitted.kept_epoch
+    unit, n = framework(config.framework).unit or "steps", len(all_of_it.rows("train"))
+    with bar(f"{name}: training on train and validation, {n} items", epochs, unit) as update:
+        return fitting(config).refit(
+            config, all_of_it, chosen.fitted, state, lambda done, row: update(done, _text(row, epochs))
+        )
+
+
+def answers(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """A training's own probabilities [n, classes] for these rows of the index."""
+    blocks = [rows[start : start + FEW] for start in range(0, len(rows), FEW)]
+    return np.concatenate([fitting(config).answers(fitted, data.take(block)) for block in blocks])
+
+
+def _text(row: dict[str, float] | None, epochs: int) -> str:
+    if row is None:
+        return ""
+    numbers = "  ".join(
+        f"{key.replace('_', ' ')} {row[key]:.4g}" for key in row if key not in ("epoch", "learning_rate")
+    )
+    return f"epoch {row['epoch']:g}/{epochs}  {numbers}"
