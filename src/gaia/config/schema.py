@@ -76,6 +76,12 @@ def _captures(pattern: str) -> str:
     return pattern
 
 
+def _is_csv(name: str) -> str:
+    if not paths.RAW.match(name) or not name.endswith(".csv"):
+        raise Unfit(f"is {shown(name)}", "it should be a CSV file in the folder of photos, such as labels.csv")
+    return name
+
+
 def _captures_group(pattern: str) -> None:
     try:
         _captures(pattern)
@@ -184,7 +190,7 @@ class Photos(Data):
     near_duplicates: bool
     max_megapixels: Annotated[float, Field(gt=0)]
     min_side: Count
-    labels: Annotated[str, Field(pattern=r"\.csv$")] | None = None
+    labels: Annotated[str, AfterValidator(_is_csv)] | None = None
     label: Annotated[Text, AfterValidator(_captures)] | None = None
 
     @model_validator(mode="after")
