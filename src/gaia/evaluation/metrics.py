@@ -37,9 +37,18 @@ class Scores(TypedDict):
     per_class: dict[str, PerClass]
 
 
+class Uncalibrated(TypedDict):
+    """The same test, answered at a temperature of 1."""
+
+    log_loss: float | None
+    calibration_error: float | None
+
+
 class Metrics(Scores):
     """metrics.json"""
 
+    temperature: float  # see calibration.temperature
+    uncalibrated: Uncalibrated
     artifact_bytes: int
 
 

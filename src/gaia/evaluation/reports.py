@@ -13,6 +13,7 @@ from gaia.data import cells
 from gaia.data.dataset import Dataset
 from gaia.data.splits import SPLITS
 from gaia.evaluation import curves, mistakes, report
+from gaia.evaluation.calibration import uncalibrated
 from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.metrics import Array, Metrics, score
 from gaia.runtime import artifact
@@ -47,6 +48,8 @@ def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int) -> M
     return Measured(
         {
             **score(truth, probabilities, predicted, labels, positive),
+            "temperature": (temperature := manifest.get("temperature", 1.0)),
+            "uncalibrated": uncalibrated(truth, probabilities, temperature),
             "artifact_bytes": sum(file["size"] for file in manifest["files"]),
         },
         rows,

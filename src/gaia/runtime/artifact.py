@@ -40,6 +40,7 @@ class Facts(TypedDict):
     data_sha256: str  # of the index of the prepared data
     packages: dict[str, str]
     config_sha256: str
+    temperature: NotRequired[float]  # by which the model's own answers were calibrated; it stands in the model's file
 
 
 class Manifest(Facts):

@@ -13,12 +13,12 @@ from gaia.config.schema import PhotoLine, TableLine
 from gaia.console import console
 from gaia.data import dataset
 from gaia.data.dataset import Dataset
-from gaia.evaluation import reports
+from gaia.evaluation import calibration, reports
 from gaia.evaluation.results import accuracy
 from gaia.evaluation.timings import timed
 from gaia.frameworks import onnx
 from gaia.runtime import artifact, contract, golden
-from gaia.runtime.load import load, open_model
+from gaia.runtime.load import load, open_model, reader
 from gaia.stages.process import run
 
 GOLDEN_INPUTS = 8
@@ -46,16 +46,35 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     trained = artifact.read_json(training / "training.json", f"remove {training}, and `dvc repro` makes it anew")
     with files.replaced_folder(out) as beside:
         for file in training.iterdir():
-            if file.name not in ("training.json", "validation.npy"):
+            if file.name not in ("training.json", paths.validation(line).name):
                 shutil.copyfile(file, beside / file.name)
         promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
         contract.write(beside, promised)
-        if promised["model"].endswith(".onnx"):
-            onnx.describe(beside / promised["model"], promised)
+        file = beside / promised["model"]
+        is_onnx = file.suffix == ".onnx"
+        calibrate = onnx.calibrate if is_onnx else getattr(reader(promised), "calibrate", None)
+        temperature = _temperature(line, data) if calibrate else 1.0
+        if calibrate and temperature != 1:
+            calibrate(file, temperature)
+        if is_onnx:
+            onnx.describe(file, promised)
         rows = data.rows("test")
         chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
         golden.write(beside, golden.record(open_model(beside, promised), data.take(chosen)))
-        artifact.seal(beside, {"line": line, **trained, "config_sha256": yaml.sha256(stored.dump(config, "gates"))})
+        artifact.seal(
+            beside,
+            {
+                "line": line,
+                **trained,
+                "config_sha256": yaml.sha256(stored.dump(config, "gates")),
+                "temperature": temperature,
+            },
+        )
+
+
+def _temperature(line: str, data: Dataset) -> float:
+    answers = np.load(paths.validation(line))
+    return calibration.temperature(answers, data.truth[data.rows("validation")])
 
 
 if __name__ == "__main__":

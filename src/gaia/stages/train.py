@@ -30,8 +30,6 @@ from gaia.runtime.load import open_model
 from gaia.runtime.predictor import Predictor
 from gaia.stages.process import run
 
-VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
-
 
 def train(line: str) -> None:
     """Write data/training/<line>/: the network, its history, its answers on the validation split and training.json.
@@ -72,7 +70,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, fitted: Fit)
     model = open_model(out, contract.make(line, config, data.labels, data.features, file))
     _compare(config, fitted, data, model, out / file)
     answers = [model.probabilities(data.take(block)) for block in data.blocks(data.rows("validation"))]
-    np.save(out / VALIDATION, np.concatenate(answers))
+    np.save(paths.validation(line), np.concatenate(answers))
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]
     facts = {
