@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import shutil
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
+from conftest import Project
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.runtime import answers
 from gaia.runtime.load import load
 from gaia.serving import access, settings
-from gaia.serving.work import Work, _Job
+from gaia.serving.problems import Refused
+from gaia.serving.work import Work
+from released import judged
 from served import GREEN, RED, ROW, photos, serving, set_serving, workspace
 
 JSON = {"content-type": "application/json"}
@@ -191,11 +196,15 @@ def test_too_many_at_once_are_told_to_come_again(tmp_path: Path) -> None:
 def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with serving(workspace(tmp_path), seconds=0.1) as client:
         server = client.app.state.server  # type: ignore[attr-defined]
-        for each in range(server.work.at_once):
-            server.work._waiting.append(_Job(each, None, lambda _: [time.sleep(0.6)], Future()))
-        with server.work._there:
-            server.work._there.notify_all()
+        for _ in range(server.work.at_once):
+            client.portal.start_task_soon(_ends_late, server.work)  # type: ignore[union-attr]
+        time.sleep(0.05)  # so that each has begun
         assert "no answer within 0.1 s" in refused(client.post("/lines/plants/predict", files=photos(RED)), 503)
+
+
+async def _ends_late(work: Work) -> None:
+    with suppress(Refused):
+        await work.do(lambda: time.sleep(0.6))
 
 
 def test_a_number_that_training_never_saw_is_doubted() -> None:
@@ -452,3 +461,18 @@ def test_an_option_of_conf_serving_is_chosen_in_params_yaml(tmp_path: Path) -> N
     (root / "params.yaml").write_text("serving: clam\nlines: {plants: {}}\n")
     with pytest.raises(GaiaError, match="did you mean 'calm'"):
         settings.read(root)
+
+
+def test_a_photo_that_a_version_was_tested_on_is_shown_small_wherever_the_workspace_went(project: Project) -> None:
+    judged(project, "plants@v1.0.0")
+    judged(project, "cultures@v1.0.0")
+    source = next(path for path in sorted(project.path("data/raw/demo_plants").rglob("*.jpg")))
+    name = source.relative_to(project.path("data/raw/demo_plants")).as_posix()
+    shutil.rmtree(project.path("data/raw/demo_plants"))
+    with serving(project.root) as client:
+        shown = client.get(f"/lines/plants/versions/v1.0.0/photos/{name}")
+        assert shown.status_code == 200 and shown.headers["content-type"] == "image/jpeg"
+        assert Image.open(io.BytesIO(shown.content)).size == (112, 112)
+        for line, wrong in (("plants", "grass/none.jpg"), ("plants", "../../params.yaml"), ("cultures", name)):
+            said = client.get(f"/lines/{line}/versions/v1.0.0/photos/{wrong}")
+            assert said.status_code in (404, 422) and "Traceback" not in said.text

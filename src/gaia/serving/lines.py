@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
+from functools import lru_cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
+from gaia.errors import GaiaError
+from gaia.inputs import photos
+from gaia.inputs.pillow import Image
 from gaia.registry import history
 from gaia.registry.names import PROD
 from gaia.serving.metrics import counted
 from gaia.serving.problems import members
 from gaia.serving.server import Server
 from gaia.versions import diff, record, table
+
+SMALL = 112  # px, of a photo that is shown beside others
+_record = lru_cache(8)(record.of)  # a version's photos are asked for one by one, and what it says never changes
 
 
 def install(app: FastAPI, server: Server) -> None:
@@ -55,6 +63,18 @@ def install(app: FastAPI, server: Server) -> None:
         """What the version `new` has otherwise than `old`: settings, data, metrics, and the test inputs whose answer
         changed."""
         return diff.diff(record.of(f"{known(line)}@{old}", root), record.of(f"{line}@{new}", root))
+
+    @app.get("/lines/{line}/versions/{version}/photos/{source:path}", tags=["lines"], response_class=Response)
+    def photo(line: str, version: str, source: str) -> Response:
+        """A photo of the data that a version was made of, small (JPEG)."""
+        made = _record(f"{known(line)}@{version}", root)
+        if (asked := made.contract["input"])["kind"] != "photo":
+            raise GaiaError(f"{made} was made of a {asked['kind']}, not of photos.")
+        limits = {key: asked[key] for key in ("max_megapixels", "min_side")}
+        pixels, _ = photos.read(made.raw(source), source, size=SMALL, framing="crop", **limits)
+        small = io.BytesIO()
+        Image.fromarray(pixels).save(small, "JPEG")
+        return Response(small.getvalue(), media_type="image/jpeg")
 
     @app.get("/lines/{line}/shadow", tags=["lines"])
     async def shadow(line: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ class _Job(NamedTuple):
     kind: Hashable  # jobs of the same kind may be done together
     given: Any
     do: Callable[[list[Any]], list[Any]]  # what was given of several jobs -> what comes of each
-    done: Future[Any]
+    done: asyncio.Future[Any]
 
 
 class Work:
@@ -66,13 +66,13 @@ class Work:
         if self.taken >= self.at_once + self.limits["waiting"]:
             busy = f"{self.taken} requests are being answered or wait"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, busy, "come again", retry=1)
-        job = _Job(kind, given, do, Future())
+        job = _Job(kind, given, do, asyncio.get_running_loop().create_future())
         with self._there:
             self.taken += 1
             self._waiting.append(job)
             self._there.notify()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(job.done), self.limits["seconds"])
+            return await asyncio.wait_for(job.done, self.limits["seconds"])
         except TimeoutError:
             late = f"there was no answer within {self.limits['seconds']:g} s"
             raise Refused(
@@ -87,13 +87,10 @@ class Work:
 
     def _run(self) -> None:
         while jobs := self._take():
-            begun = [job for job in jobs if job.done.set_running_or_notify_cancel()]
-            try:
-                if begun:
-                    _finish(begun)
-            finally:
-                with self._there:
-                    self.taken -= len(jobs)
+            found = _found([job for job in jobs if not job.done.cancelled()])
+            with self._there:
+                self.taken -= len(jobs)
+            _tell(found)
 
     def _take(self) -> list[_Job]:
         """The first job that waits, and this thread's share of those of its kind; none when all is over."""
@@ -109,16 +106,29 @@ class Work:
             return [first, *share]
 
 
-def _finish(jobs: list[_Job]) -> None:
-    """Do the jobs; if that fails for several, each alone, so that it fails for those that it has to."""
+def _found(jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+    """Each job with what comes of it, or the exception; if several fail together, each is done alone, so that it fails
+    for those that it has to."""
+    if not jobs:
+        return []
     try:
-        found = jobs[0].do([job.given for job in jobs])
+        return list(zip(jobs, jobs[0].do([job.given for job in jobs]), strict=True))
     except BaseException as error:
-        if len(jobs) > 1:
-            for job in jobs:
-                _finish([job])
-        else:
-            jobs[0].done.set_exception(error)
-        return
-    for job, each in zip(jobs, found, strict=True):
-        job.done.set_result(each)
+        return [(jobs[0], error)] if len(jobs) == 1 else [each for job in jobs for each in _found([job])]
+
+
+def _tell(found: list[tuple[_Job, Any]]) -> None:
+    """Hand what was found to those who wait: the loop is woken once for all of them."""
+
+    def settle() -> None:
+        for job, each in found:
+            if job.done.done():  # it took too long, or whoever asked is gone
+                continue
+            if isinstance(each, BaseException):
+                job.done.set_exception(each)
+            else:
+                job.done.set_result(each)
+
+    if found:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            found[0][0].done.get_loop().call_soon_threadsafe(settle)

@@ -147,6 +147,17 @@ class Record:
                     return self._object(output.path, files[path])
         raise GaiaError(f"{self} holds no {path}.")
 
+    def raw(self, source: str) -> bytes:
+        """A file of the raw data that the version was made of, by its `source` in the index.
+
+        Raises GaiaError if the version has no such file, or nothing holds it.
+        """
+        folder = paths.raw(self._params["raw"]).as_posix()
+        files = self.files(self.inputs[folder])
+        if (path := f"{folder}/{source}") not in files:
+            raise GaiaError(f"{self} was not made of {path}.")
+        return self._object(folder, files[path])
+
     def files(self, pinned: Pinned) -> dict[str, str]:
         """The files in a folder that DVC keeps, `path -> md5`. Raises GaiaError if nothing has the list any more."""
         from gaia.storage import cache

@@ -16,9 +16,11 @@ export class Sentence extends Error {
 export const hasKey = () => Boolean(sessionStorage.getItem(KEPT));
 export const keep = (key) => sessionStorage.setItem(KEPT, key);
 
+const shown = () => (hasKey() ? { Authorization: `Bearer ${sessionStorage.getItem(KEPT)}` } : {});
+
 /** The JSON at a path, relative to the page. With `body` (a form, or what becomes JSON) it is sent. */
 export async function ask(path, body = null, seconds = 60) {
-  const headers = hasKey() ? { Authorization: `Bearer ${sessionStorage.getItem(KEPT)}` } : {};
+  const headers = shown();
   const json = body !== null && !(body instanceof FormData);
   if (json) headers["Content-Type"] = "application/json";
   const sent = { method: body === null ? "GET" : "POST", headers, cache: "no-store", signal: AbortSignal.timeout(seconds * 1000) };
@@ -33,6 +35,12 @@ export async function ask(path, body = null, seconds = 60) {
   if (answer.status === 401) document.dispatchEvent(new Event("locked"));
   const sentences = said.problems?.length ? said.problems.map(sentence).join(" ") : said.detail;
   throw new Sentence(sentences ?? `${answer.status} ${answer.statusText}`, answer.status, true);
+}
+
+/** The address, in this page, of a picture at a path; none if it can't be had. */
+export async function picture(path) {
+  const answer = await fetch(path, { headers: shown() }).catch(() => null);
+  return answer?.ok ? URL.createObjectURL(await answer.blob()) : null;
 }
 
 /** A problem's halves, as the server joins them. */

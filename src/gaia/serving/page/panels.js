@@ -1,10 +1,11 @@
 // What can be looked up about a line: its history, two versions side by side, and where the shadow disagrees.
 
-import { ask, path } from "./api.js";
+import { ask, path, picture } from "./api.js";
 import { announce, badge, make, quoted, say, table, words } from "./dom.js";
 import { bars, failed } from "./answers.js";
 
 const SHOWN = 100; // rows of a table
+const PHOTO = /\.(jpe?g|jpe|jfif|mpo|png|webp|gif|bmp|tiff?)$/i;
 
 const STATES = { deploy: "live", rollback: "back", undeploy: "workspace" };
 
@@ -61,7 +62,7 @@ function compare(line, versions) {
       event.preventDefault();
       const { old, new: other } = Object.fromEntries(new FormData(form));
       found.replaceChildren(words("p", "loading"));
-      found.replaceChildren(...(await ask(path("lines", line, "versions", old, other)).then((said) => sides(said, old, other), (error) => [failed(error)])));
+      found.replaceChildren(...(await ask(path("lines", line, "versions", old, other)).then((said) => sides(line, said, old, other), (error) => [failed(error)])));
     });
     return [form, found];
   };
@@ -69,12 +70,12 @@ function compare(line, versions) {
 }
 
 /** What one has otherwise than the other. */
-function sides(said, old, other) {
+function sides(line, said, old, other) {
   const metrics = Object.entries(said.metrics).map(([name, pair]) => [name.replace("per_class.", ""), ...pair.map(value)]);
   const data = [...said.inputs, ...Object.entries(said.data).filter(([, items]) => items.length).map(([kind, items]) => words("span", `counts.${kind}`, items.length))];
   const { compared, changed } = said.answers;
   announce("changed", changed.length, compared);
-  const row = (each) => [each.source, each.label, each.from, each.to, fate(each)];
+  const row = (each) => [[...photo(line, other, each.source), each.source], each.label, each.from, each.to, fate(each)];
   return [
     words("h4", "metrics"), table("metrics", ["metric", make("span", {}, old), make("span", {}, other)], metrics),
     words("h4", "settings"), list(said.config),
@@ -83,6 +84,14 @@ function sides(said, old, other) {
     changed.length > SHOWN ? words("p", "more", changed.length - SHOWN) : "",
     ...[["data", data], ["packages", said.packages], ["code", said.code]].flatMap(([name, items]) => (items.length ? [words("h4", name), list(items)] : [])),
   ];
+}
+
+/** The photo of that name, small, as soon as it is there; nothing for a row of a table. */
+function photo(line, version, source) {
+  if (!PHOTO.test(source)) return [];
+  const image = make("img", { class: "thumbnail", alt: "", hidden: true });
+  picture(path("lines", line, "versions", version, "photos", ...source.split("/"))).then((url) => url && Object.assign(image, { src: url, hidden: false }));
+  return [image, " "];
 }
 
 function fate({ label: truth, from, to }) {
