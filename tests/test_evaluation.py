@@ -29,6 +29,7 @@ from gaia.runtime.predictor import Predictor
 TWO = ["dandelion", "grass"]
 OF_ARTIFACT = {
     "artifact_bytes": 9_400_000, "temperature": 1.25, "uncalibrated": {"log_loss": 0.5, "calibration_error": 0.1},
+    "coverage": 0.95, "covered_accuracy": 0.9, "risk": [[1.0, 0.1], [0.5, 0.0]],
 }  # fmt: skip
 
 

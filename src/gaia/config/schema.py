@@ -160,6 +160,7 @@ class NeuralTrainer(Trainer):
 class Evaluation(Strict):
     positive: str | None
     threshold: Annotated[float, Field(gt=0, lt=1)]
+    refuse: Annotated[float, Field(gt=0, lt=0.5)] | None
 
 
 class Gates(Strict):

@@ -49,6 +49,9 @@ class Metrics(Scores):
 
     temperature: float  # see calibration.temperature
     uncalibrated: Uncalibrated
+    coverage: float  # share of answers that are not doubted, as see gaia.runtime.doubt (but for its band)
+    covered_accuracy: float | None  # of those
+    risk: list[list[float]]  # [share, error]: of the surest share of the answers, how many are wrong
     artifact_bytes: int
 
 

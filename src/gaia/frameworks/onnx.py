@@ -11,7 +11,7 @@ import onnx
 
 from gaia.runtime.contract import Contract
 
-INPUT, OUTPUT = "photos", "probabilities"
+INPUT, OUTPUT, STRANGENESS = "photos", "probabilities", "strangeness"
 OPSET = 18  # of every model: the newest that both exporters write
 
 
@@ -57,6 +57,8 @@ def describe(file: Path, contract: Contract) -> None:
     said: dict[str, str] = {"line": contract["line"], "question": contract["question"] or ""}
     said |= {"labels": json.dumps(contract["labels"], ensure_ascii=False), "positive": contract["positive"]}
     said |= {"threshold": repr(contract["threshold"]), "format": str(contract["format"])}
+    if "strange_above" in contract:
+        said["strange_above"] = repr(contract["strange_above"])
     onnx.helper.set_model_props(model, dict(sorted(said.items())))
     file.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -35,6 +35,7 @@ class Feature(TypedDict):
     type: Literal["category", "number"]
     categories: NotRequired[list[str]]  # those that training has seen
     range: NotRequired[list[float]]  # the least and the greatest number that training has seen
+    gaps: NotRequired[float]  # share of training's rows that lack this number
 
 
 class TableInput(TypedDict):
@@ -59,6 +60,7 @@ class Contract(TypedDict):
     labels: list[str]  # in the order of the probabilities
     positive: str
     threshold: float  # of the positive one, where there are two
+    strange_above: NotRequired[float]  # from above which strangeness on training saw nothing like it
 
 
 def make(

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia.runtime.predictor import Said
+
 if TYPE_CHECKING:
     from gaia.runtime.contract import Contract
-    from gaia.runtime.predictor import Probabilities
 
 _BATCH = 64
 
 
-def open_model(file: Path, contract: Contract, threads: int | None = None) -> Callable[[Any], Probabilities]:
-    """A function from photos, uint8 [n, size, size, 3], to probabilities, float32 [n, classes]."""
+def open_model(file: Path, contract: Contract, threads: int | None = None) -> Callable[[Any], Said]:
+    """A function from photos, uint8 [n, size, size, 3], to probabilities, float32 [n, classes], and if the contract
+    says what is strange, to the strangeness, too."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -25,9 +27,11 @@ def open_model(file: Path, contract: Contract, threads: int | None = None) -> Ca
     options.log_severity_level = 3  # hardware that isn't there is no news
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
+    wanted = [session.get_outputs()[0].name, *(["strangeness"] if "strange_above" in contract else [])]
 
-    def run(photos: NDArray[np.uint8]) -> Probabilities:
+    def run(photos: NDArray[np.uint8]) -> Said:
         pieces = [photos[i : i + _BATCH] for i in range(0, len(photos), _BATCH)]
-        return np.concatenate([session.run(None, {name: np.ascontiguousarray(p)})[0] for p in pieces])
+        found = [session.run(wanted, {name: np.ascontiguousarray(piece)}) for piece in pieces]
+        return Said(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
     return run

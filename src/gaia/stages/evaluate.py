@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia import files, paths
 from gaia.config import stored, yaml
@@ -13,15 +14,17 @@ from gaia.config.schema import PhotoLine, TableLine
 from gaia.console import console
 from gaia.data import dataset
 from gaia.data.dataset import Dataset
-from gaia.evaluation import calibration, reports
+from gaia.evaluation import calibration, familiar, reports
 from gaia.evaluation.results import accuracy
 from gaia.evaluation.timings import timed
-from gaia.frameworks import onnx
+from gaia.frameworks import onnx, strangeness
 from gaia.runtime import artifact, contract, golden
+from gaia.runtime.contract import Contract
 from gaia.runtime.load import load, open_model, reader
 from gaia.stages.process import run
 
 GOLDEN_INPUTS = 8
+STRANGENESS_INPUTS = 2000  # of the training split, at most
 
 
 def evaluate(line: str) -> None:
@@ -48,16 +51,16 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
         for file in training.iterdir():
             if file.name not in ("training.json", paths.validation(line).name):
                 shutil.copyfile(file, beside / file.name)
-        promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
-        contract.write(beside, promised)
+        features = familiar.with_gaps(data.features, data.take(data.rows("train"))) if data.features else []
+        promised = contract.make(line, config, data.labels, features, trained.pop("model"))
+        temperature = _calibrate(line, beside, promised, data)
         file = beside / promised["model"]
-        is_onnx = file.suffix == ".onnx"
-        calibrate = onnx.calibrate if is_onnx else getattr(reader(promised), "calibrate", None)
-        temperature = _temperature(line, data) if calibrate else 1.0
-        if calibrate and temperature != 1:
-            calibrate(file, temperature)
-        if is_onnx:
+        if file.suffix == ".onnx":
+            refuse = config.evaluation.refuse if config.data.kind == "photos" else None
+            if refuse and (distances := _familiarise(file, data)) is not None:
+                promised["strange_above"] = familiar.limit(distances, refuse)
             onnx.describe(file, promised)
+        contract.write(beside, promised)
         rows = data.rows("test")
         chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
         golden.write(beside, golden.record(open_model(beside, promised), data.take(chosen)))
@@ -72,9 +75,30 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
         )
 
 
-def _temperature(line: str, data: Dataset) -> float:
-    answers = np.load(paths.validation(line))
-    return calibration.temperature(answers, data.truth[data.rows("validation")])
+def _calibrate(line: str, folder: Path, promised: Contract, data: Dataset) -> float:
+    """Let the model's file give calibrated probabilities, if there is a way; by which temperature."""
+    file = folder / promised["model"]
+    calibrate = onnx.calibrate if file.suffix == ".onnx" else getattr(reader(promised), "calibrate", None)
+    if not calibrate:
+        return 1.0
+    answers, truth = np.load(paths.validation(line)), data.truth[data.rows("validation")]
+    if (temperature := calibration.temperature(answers, truth)) != 1:
+        calibrate(file, temperature)
+    return temperature
+
+
+def _familiarise(file: Path, data: Dataset) -> NDArray[np.float64] | None:
+    """Let a network's file say how strange a photo is; how strange those of the validation split are. None if there is
+    no way."""
+    train, validation = data.rows("train"), data.rows("validation")
+    train = train[np.linspace(0, len(train) - 1, min(STRANGENESS_INPUTS, len(train))).astype(int)]
+    found = strangeness.features(file, [data.take(block) for block in data.blocks(np.append(train, validation))])
+    rulers = [strangeness.ruler(each[: len(train)], each[len(train) :]) for each in found]
+    if not rulers:
+        return None
+    strangeness.add(file, rulers)
+    far = [strangeness.distance(by, each[len(train) :]) for by, each in zip(rulers, found, strict=True)]
+    return np.asarray(np.max(far, axis=0))
 
 
 if __name__ == "__main__":
