@@ -137,6 +137,11 @@ def test_a_stranger_is_answered_and_doubted(gauged: tuple[Path, float]) -> None:
     assert doubt.reasons(model, [0], sick, 0) == [[doubt.STRANGE]]
 
 
+def test_the_page_knows_the_sentence_by_which_a_stranger_is_doubted() -> None:
+    page = Path(doubt.__file__).parents[1] / "serving/page"
+    assert all(f'"{doubt.STRANGE}"' in (page / name).read_text(encoding="utf-8") for name in ("answers.js", "texts.js"))
+
+
 @pytest.mark.parametrize(
     ("gaps", "value", "why"),
     [

@@ -39,7 +39,7 @@ class Ruler(NamedTuple):
 
 def features(file: Path, photos: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
     """What a file's convolutions make of photos, in stacks uint8 [n, size, size, 3]: for each depth [photos, d], mean
-    and root of the sum of squares of each channel. Nothing if the network has no convolution."""
+    and root mean square of each channel. Nothing if the network has no convolution."""
     import onnxruntime
 
     model = onnx.load(file)
@@ -110,17 +110,13 @@ def _pool(graph: onnx.GraphProto) -> list[str]:
     """Add what pools the convolutions at DEPTHS, [n, d] each; their names."""
     made = [node.output[0] for node in graph.node if node.op_type == "Conv"]
     places = dict.fromkeys(made[round(depth * (len(made) - 1))] for depth in DEPTHS) if made else {}
-    both = np.array([2, 3])
-    return [
-        _node(
-            graph,
-            "Concat",
-            _node(graph, "ReduceMean", place, _held(graph, both), keepdims=0),
-            _node(graph, "ReduceL2", place, _held(graph, both), keepdims=0),
-            axis=1,
-        )
-        for place in places
-    ]
+    found = []
+    for place in places:
+        sides = _held(graph, np.array([2, 3]))
+        mean = _node(graph, "ReduceMean", place, sides, keepdims=0)
+        square = _node(graph, "ReduceMean", _node(graph, "Mul", place, place), sides, keepdims=0)
+        found.append(_node(graph, "Concat", mean, _node(graph, "Sqrt", square), axis=1))
+    return found
 
 
 def _node(graph: onnx.GraphProto, operation: str, *given: str, **attributes: Any) -> str:
