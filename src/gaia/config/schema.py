@@ -363,7 +363,8 @@ _Threshold = Annotated[
 class Evaluation(Strict):
     positive: str | None
     threshold: _Threshold
-    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # what was composed long ago has no such key
+    refuse: Annotated[float, Field(gt=0, lt=0.5)] | None = None  # what was composed long ago has no such key,
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # nor this
 
 
 class Gates(Strict):
