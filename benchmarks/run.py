@@ -113,7 +113,7 @@ def _accuracies(work: Path) -> list[dict[str, Any]]:
         line = PHOTO_LINE | {"framework": "pytorch", "data": "small_photos", "model": "resnet18", "seed": seed}
         project(work, {"line": line})
         start = time.perf_counter()
-        for stage in ("compose", "prepare", "train", "evaluate"):
+        for stage in ("compose", "prepare", "weights", "train", "evaluate"):
             python(work, "-m", f"gaia.stages.{stage}", "line")
         metrics = json.loads((work / "data/reports/line/metrics.json").read_text())
         wanted = ("accuracy", "accuracy_low", "accuracy_high", "n")
@@ -156,8 +156,11 @@ MODELS = {
 
 
 def project(work: Path, lines: dict[str, Any]) -> None:
-    """A folder with this repository's conf/ and these lines."""
+    """A folder with this repository's conf/ and these lines, and what a training's fingerprint is taken of."""
     shutil.copytree(ROOT / "conf", work / "conf", dirs_exist_ok=True)
+    for name in ("src", "dvc.yaml", "requirements.lock"):
+        if not (work / name).exists():
+            (work / name).symlink_to(ROOT / name)
     yaml.write(work / "params.yaml", {"lines": lines}, "of a benchmark")
 
 

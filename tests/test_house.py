@@ -49,6 +49,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
 OWN = {
     "torch": ["gaia.frameworks.pytorch"],
     "torchvision": ["gaia.frameworks.pytorch"],
+    "timm": ["gaia.frameworks.pytorch"],
     "tensorflow": ["gaia.frameworks.keras"],
     "keras": ["gaia.frameworks.keras"],
     "tf2onnx": ["gaia.frameworks.keras"],
@@ -75,6 +76,13 @@ HARMLESS_FOR = {
         "gaia.config": CONFIG,
         "gaia.registry": "tells whether to warn that nothing keeps the raw data",
     },
+    "weights": {
+        "gaia.config": CONFIG,
+        "gaia.frameworks": "tells where a file is published, which is then held to its hash",
+        "gaia.registry": "finds a version, whose file is then held to its hash",
+        "gaia.storage": "brings a version's file, by its hash",
+        "gaia.runtime": "the shape of what is said of the file",
+    },
     "train": {
         "gaia.config": CONFIG,
         "gaia.runtime": "compares the exported file with the network, and stops; evaluate seals anew what it lays out",
@@ -88,6 +96,7 @@ WIDER = {
         "gaia.frameworks.onnx": "one list for all lines; CatBoost alone ships no ONNX",
         "gaia.frameworks.{}.reader": "a folder is listed as a whole",
         "gaia.frameworks.{}.spec": "a folder is listed as a whole",
+        "gaia.frameworks.{}.published": "a folder is listed as a whole",
     },
     "evaluate": {
         "gaia.frameworks": "a folder is listed as a whole",
@@ -259,10 +268,10 @@ def framework_of(stage: str) -> str | None:
     """That of the stage's line. (`compose` and `demo` look at all that params.yaml says.)"""
     kind, _, line = stage.partition("@")
     lines = yaml.read(ROOT / "params.yaml")["lines"]
-    return lines[line]["framework"] if kind in ("prepare", "train", "evaluate") else None
+    return lines[line]["framework"] if kind in ("prepare", "weights", "train", "evaluate") else None
 
 
-@pytest.mark.parametrize("kind", ["demo", "compose", "prepare", "train", "evaluate"])
+@pytest.mark.parametrize("kind", ["demo", "compose", "prepare", "weights", "train", "evaluate"])
 def test_dvc_yaml_lists_all_the_code_that_can_change_a_stage_s_bytes_and_no_other(kind: str) -> None:
     harmless = HARMLESS | HARMLESS_FOR.get(kind, {})
     named = [stage for stage in stages() if stage.startswith(f"{kind}@")]
@@ -280,7 +289,7 @@ def test_dvc_yaml_lists_all_the_code_that_can_change_a_stage_s_bytes_and_no_othe
 
 def test_no_stage_of_dvc_yaml_is_passed_over() -> None:
     kinds = {stage.partition("@")[0] for stage in stages()}
-    assert kinds == {"demo", "compose", "prepare", "train", "evaluate"}
+    assert kinds == {"demo", "compose", "prepare", "weights", "train", "evaluate"}
 
 
 def test_a_checkpoint_is_resumed_only_by_a_training_of_all_that_dvc_yaml_lists(here: Path) -> None:

@@ -65,7 +65,11 @@ IN_PARAMS = [
         "resnet81",
         "is 'resnet81'; the options in conf/model/ are catboost, ... (did you mean 'resnet18'?).",
     ),
-    ("plants.optimizer.use", "adamww", "is 'adamww'; the options ... are adam, adamw, sgd (did you mean 'adamw'?)."),
+    (
+        "plants.optimizer.use",
+        "adamww",
+        "is 'adamww'; the options ... are adam, adamw, adamw_fine, sgd (did you mean 'adamw'?).",
+    ),
     ("plants.model", "../config", "is '../config'; the options in conf/model/ are ..."),
     ("plants.model", "resnet 18", "is 'resnet 18'; the options in conf/model/ are ... (did you mean 'resnet18'?)."),
     ("plants.model", "a,b=[${c}]", "is 'a,b=[${c}]'; the options in conf/model/ are ..."),

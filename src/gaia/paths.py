@@ -12,6 +12,9 @@ RAW = re.compile(r"^\w[\w. -]*(/\w[\w. -]*)*$")  # what lines name below data/ra
 Bucket = Literal["models", "plants-images", "data"]  # DVC's remotes (.dvc/config), each a bucket of the storage
 BUCKETS: tuple[str, ...] = get_args(Bucket)
 
+WEIGHTS_FACTS = "weights.json"  # beside the file that a network starts from: null, or what that is
+WEIGHTS = "weights"  # the folder below data/raw that holds no line's data, but what networks start from
+
 PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
@@ -41,6 +44,11 @@ def prepared(line: str) -> Path:
 def training(line: str) -> Path:
     """What training made: the network and its history, before the artifact is sealed."""
     return Path("data/training") / line
+
+
+def weights(line: str) -> Path:
+    """What a line's training starts from, if not from scratch: one file, and weights.json, which says what it is."""
+    return Path("data/weights") / line
 
 
 def checkpoints(line: str) -> Path:

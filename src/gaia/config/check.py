@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gaia.config import schema, sentences, targets
 from gaia.config.framework import Framework
-from gaia.config.schema import PhotoLine, TableLine, schema_of, weighed
+from gaia.config.schema import NeuralModel, PhotoLine, TableLine, schema_of, weighed
 from gaia.config.sources import Sources
 from gaia.config.yaml import Keys, leaves
 from gaia.errors import GaiaError, Problem, nearest, shown
@@ -77,7 +77,8 @@ def _argument_problems(
 ) -> list[Problem]:
     if not isinstance(section, dict) or not isinstance(section.get("_target_"), str):
         return []
-    given = {key: value for key, value in section.items() if key != "_target_"}
+    ours = NeuralModel.model_fields if group == "model" and spec.kind == "photos" else ("_target_",)
+    given = {key: value for key, value in section.items() if key != "_target_" and key not in ours}
     problems = targets.argument_problems(spec, group, section["_target_"], given)
     return [
         Problem(f"{sources.place(group, key)} {wrong.found}", wrong.mend)

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gaia import paths
-from gaia.config import entry, raw, written, yaml
+from gaia.config import entry, raw, weights, written, yaml
 from gaia.config.check import check
 from gaia.config.resolve import chosen, resolve
 from gaia.config.schema import GROUPS, PhotoLine, TableLine, schema_of
@@ -84,6 +84,7 @@ def _compose_line(files: Written, line: str) -> tuple[PhotoLine | TableLine, Sou
     try:
         config = check(sources, spec, content)
         problems += raw.problems(files.root, line, config, files.params.get("demo"))
+        problems += weights.problems(files.root, line, config, sources)
     except GaiaError as error:
         problems += error.problems
     if problems:

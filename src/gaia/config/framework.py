@@ -6,6 +6,7 @@ gaia/frameworks/protocol.py asks for. To add one takes such a folder and its YAM
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -38,10 +39,16 @@ class Framework:
     ranges: dict[str, tuple[int | float, float]] = field(default_factory=dict)
     # Arguments that may be `auto`: left to what the package chooses by itself
     auto: tuple[str, ...] = ()
-    # Group -> the decorator that tells what its package makes from the helpers beside it
+    # Package -> the decorator that tells what it makes from the helpers beside it
     marks: dict[str, str] = field(default_factory=dict)
     # Targets that fit the pattern and are not taken: others are derived from them, or fit and export don't know them
     refused: tuple[str, ...] = ()
+    # Argument of a target -> the names that it may be, which a function finds
+    names: dict[tuple[str, str], Callable[[], Iterable[str]]] = field(default_factory=dict)
+    # A model's target -> the words by which weights for it are published; `published.py` says where
+    published: Callable[[str], Iterable[str]] = lambda target: ()
+    weights: tuple[str, ...] = ()  # endings of the files that its networks can start from
+    one_rate: bool = False  # its optimizers move all weights by the same rate
 
     def patterns(self, group: str) -> tuple[str, ...]:
         """What a `_target_` of the group may be."""

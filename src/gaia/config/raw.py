@@ -23,7 +23,8 @@ def _place_problems(root: Path, line: str, raw: str, demo: Any) -> list[Problem]
     folder, made = paths.raw(""), demo if isinstance(demo, dict) else {}
     for part in Path(raw).parts:
         if not (root / folder / part).exists():
-            known = sorted({file.name.removesuffix(".dvc") for file in (root / folder).glob("[!.]*")} | set(made))
+            there = {file.name.removesuffix(".dvc") for file in (root / folder).glob("[!.]*")} - {paths.WEIGHTS}
+            known = sorted(there | set(made))
             if part in known:
                 return []
             holds = f"{', '.join(known[:20]) or 'nothing'}{', ...' if len(known) > 20 else ''}"

@@ -64,6 +64,28 @@ def _encodes(encoding: str) -> str:
     return encoding
 
 
+def _named(weights: Any) -> Any:
+    """One word, or a file with what is to be said of it."""
+    if isinstance(weights, dict):
+        fits = weights.keys() <= {"file", "source", "licence"} and "file" in weights
+        fits = fits and all(isinstance(said, str) and said for said in weights.values())
+    else:
+        fits = weights is None or (isinstance(weights, str) and weights != "")
+    if not fits:
+        should = "null, one word, or {file: <name>, source: <where it comes from>, licence: <its licence>}"
+        raise Unfit(f"is {shown(weights)}", f"it should be {should}")
+    return weights
+
+
+def _freezes(parts: Any) -> Any:
+    """Nothing, the backbone, or all up to a part of it."""
+    until = parts["until"] if isinstance(parts, dict) and parts.keys() == {"until"} else None
+    if parts not in (None, "none", "backbone") and not (isinstance(until, str) and until):
+        should = "null, backbone, or {until: <the last part that stays as it is>}"
+        raise Unfit(f"is {shown(parts)}", f"it should be {should}")
+    return None if parts == "none" else parts
+
+
 def _without_nulls(columns: Any) -> Any:
     return {k: v for k, v in columns.items() if v is not None} if isinstance(columns, dict) else columns
 
@@ -182,11 +204,27 @@ class Table(Data):
 
 
 class Model(Open):
-    pass
+    @property
+    def architecture(self) -> str:
+        """What is trained."""
+        return self.target
 
 
 class NeuralModel(Open):
-    weights: str | None
+    weights: Annotated[str | dict[str, Any] | None, BeforeValidator(_named)]
+    freeze: Annotated[str | dict[str, Any] | None, BeforeValidator(_freezes)] = None
+    backbone_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @property
+    def start(self) -> str | None:
+        """The one word for the weights that training starts from."""
+        return self.weights["file"] if isinstance(self.weights, dict) else self.weights
+
+    @property
+    def architecture(self) -> str:
+        """What is trained: `torchvision.models.resnet18`, or by the name that it has there, `timm.resnet18`."""
+        name = self.arguments().get("model_name")
+        return f"{self.target.partition('.')[0]}.{name}" if name else self.target
 
 
 class Optimizer(Open):

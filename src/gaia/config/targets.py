@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.util import find_spec
@@ -57,7 +58,7 @@ def _is_a(spec: Framework, group: str, target: str, definition: tuple[str, Found
         return False
     if group == "optimizer":
         return isinstance(found, ast.ClassDef)
-    mark = spec.marks.get(group)
+    mark = spec.marks.get(target.rpartition(".")[0])
     marks = [n.id for decorator in found.decorator_list for n in ast.walk(decorator) if isinstance(n, ast.Name)]
     return mark is None or mark in marks
 
@@ -89,11 +90,17 @@ def argument_problems(spec: Framework, group: str, target: str, given: dict[str,
             problems[key] = Problem(
                 f"is no argument of {target}", f"it takes {', '.join(known[:20])}{more}{nearest(key, known)}"
             )
+        elif (target, key) in spec.names:
+            if not isinstance(value, str) or value.partition(".")[0] not in (names := set(spec.names[target, key]())):
+                package = target.partition(".")[0]
+                close = nearest(value, names) if isinstance(value, str) else ""
+                problems[key] = Problem(f"is {shown(value)}", f"it should be one of {package}'s names{close}")
         elif value == AUTO and key in spec.auto:
             continue
         elif should := _out_of_range(spec, key, value) or (taken and _other_type(value, taken[key])):
             problems[key] = Problem(f"is {shown(value)}", f"it should be {should}")
-    for key, default in (taken or {}).items():
+    needed = {key: REQUIRED for at, key in spec.names if at == target}
+    for key, default in ((taken or {}) | needed).items():
         if default is REQUIRED and key not in given and key not in by_us:
             problems[key] = Problem("is missing", f"{target} needs it")
     return problems
@@ -128,6 +135,28 @@ def arguments(target: str) -> dict[str, Any] | None:
     module, _, name = target.rpartition(".")
     found = _definition(module, name)
     return None if found is None else _arguments(*found)
+
+
+def members(module: str, function: str, argument: str, ending: str) -> list[str]:
+    """The members of the enumeration, its name ending so, that a function's argument is annotated with."""
+    found = _definition(module, function)
+    if found is None or not isinstance(found[1], ast.FunctionDef):
+        return []
+    given = (a.annotation for a in (*found[1].args.args, *found[1].args.kwonlyargs) if a.arg == argument)
+    parts = (n.id for a in given if a for n in ast.walk(a) if isinstance(n, ast.Name) and n.id.endswith(ending))
+    enumerations = [known[1] for name in parts if (known := _definition(found[0], name))]
+    assigned = (node for e in enumerations for node in e.body if isinstance(node, ast.Assign))
+    return [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+
+
+@cache
+def decorated(package: str, folder: str, decorator: str) -> frozenset[str]:
+    """The functions under `@decorator` in the modules of a package's folder, by a look at their text: some of these
+    are so long that parsing them would take seconds."""
+    spec = find_spec(package)
+    places = (spec.submodule_search_locations if spec else None) or ()
+    texts = (file.read_text(encoding="utf-8") for place in places for file in Path(place, folder).glob("*.py"))
+    return frozenset(name for text in texts for name in re.findall(rf"^@{decorator}\s+def (\w+)", text, re.MULTILINE))
 
 
 def _arguments(module: str, found: Found) -> dict[str, Any] | None:

@@ -44,7 +44,8 @@ class Fitting(Protocol):
 
         The same inputs give the same answers on the same machine, interrupted or not: `checkpoint` is a folder of this
         very training, which may be missing, and may hold what an interrupted run of it left (loop.save_checkpoint). A
-        fit of seconds needs none. `show` may be called after any step.
+        fit of seconds needs none. `show` may be called after any step. Where a network starts from other weights than
+        random ones, config.model.weights is the path of their file.
 
         Raises GaiaError if the configuration can't be trained, with the key to change.
         """
@@ -86,6 +87,23 @@ class Exporting(Protocol):
         """
 
 
+class Published(NamedTuple):
+    """A file of weights that somebody publishes: what it is called, where it lies, its licence (None: not said), and
+    what it is to be held to: its md5 (32 hexadecimal digits), its sha256 or the beginning of that; None: not said."""
+
+    name: str
+    source: str
+    licence: str | None
+    digest: str | None
+
+
+class Publishing(Protocol):
+    """published.py of a framework whose spec names words under `published`."""
+
+    def published(self, config: PhotoLine) -> Published:
+        """The file that a word of `spec.published` in model.weights stands for. Nothing is downloaded."""
+
+
 @overload
 def fitting(config: PhotoLine) -> Rehearsing: ...
 @overload
@@ -98,3 +116,8 @@ def fitting(config: PhotoLine | TableLine) -> Counting:
 def exporting(config: PhotoLine | TableLine) -> Exporting:
     """export.py of the line's framework."""
     return cast("Exporting", import_module(f"gaia.frameworks.{config.framework}.export"))
+
+
+def publishing(config: PhotoLine) -> Publishing:
+    """published.py of the line's framework."""
+    return cast("Publishing", import_module(f"gaia.frameworks.{config.framework}.published"))

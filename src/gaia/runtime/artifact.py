@@ -24,6 +24,17 @@ class File(TypedDict):
     md5: NotRequired[str]  # by which DVC names it; from format 2 on
 
 
+class Weights(TypedDict):
+    """What a network started from."""
+
+    name: str  # as model.weights says it
+    file: str
+    source: str | None  # where it was published; None: nobody said
+    licence: str | None
+    sha256: str
+    size: int  # bytes
+
+
 class Facts(TypedDict):
     """What is known of how the artifact was made; from `architecture` on what the train stage found."""
 
@@ -41,6 +52,7 @@ class Facts(TypedDict):
     # numbers above, and the history, are those of the training before, which chose the epochs
     data_sha256: str  # of the index of the prepared data
     packages: dict[str, str]
+    weights: NotRequired[Weights]  # left out where training began from scratch
     config_sha256: str
 
 

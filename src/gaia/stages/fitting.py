@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia import paths
 from gaia.config.framework import framework
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.console import bar
 from gaia.data.dataset import Dataset
 from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, fitting
+from gaia.runtime import artifact
+from gaia.runtime.artifact import Weights
 
 VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
 FEW = 64  # items answered at once: a network holds what each of its layers answers
@@ -24,6 +27,16 @@ class Chosen(NamedTuple):
 
     fitted: Fit
     answers: NDArray[np.float32]
+
+
+def starting(config: Any, folder: Path) -> tuple[Any, Weights | None]:
+    """The configuration with the path of the file, which the weights stage has put into the folder, for the word that
+    names it; and what is known of that file. As it was from scratch."""
+    found: Weights | None = artifact.read_json(folder / paths.WEIGHTS_FACTS, "`dvc repro` makes it")
+    if found is None:
+        return config, None
+    model = config.model.model_copy(update={"weights": str(folder / found["file"])})
+    return config.model_copy(update={"model": model}), found
 
 
 def fit(name: str, config: PhotoLine | TableLine, data: Dataset, state: Path) -> Chosen:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gaia import paths
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.data.dataset import Dataset
 from gaia.evaluation import folds
-from gaia.stages.fitting import answers, fit, refit
+from gaia.stages.fitting import answers, fit, refit, starting
 
 
 class Answered(NamedTuple):
@@ -28,6 +29,7 @@ def answered(line: str, config: PhotoLine | TableLine, data: Dataset, count: int
     The trainings run one after another, each with all threads; one that is interrupted begins again. Raises GaiaError
     as `folds.parts` and the trainings do.
     """
+    config, _ = starting(config, paths.weights(line))
     truth, probabilities = [], []
     for number, part in enumerate(folds.parts(line, data, count, config.data.splits.validation, config.seed), 1):
         name = f"{line}: fold {number} of {count}"

@@ -14,7 +14,6 @@ _OTHERS = (
     "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONWARNINGS",
 )  # fmt: skip
 _SETTLED = "GAIA_SETTLED"  # once is enough, whatever a Python sets as it starts
-_OURS = ("KERAS_HOME", "TORCH_HOME")  # where downloaded weights lie
 
 
 def settle() -> None:
@@ -26,4 +25,4 @@ def settle() -> None:
 
 
 def _is_others(name: str) -> bool:
-    return name.startswith(_OTHERS) and name not in _OURS and not name.endswith("_THREADS")
+    return name.startswith(_OTHERS) and not name.endswith("_THREADS")

@@ -24,10 +24,11 @@ from gaia.evaluation.timings import timed
 from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, exporting, fitting
 from gaia.runtime import artifact, contract
+from gaia.runtime.artifact import Weights
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
 from gaia.runtime.predictor import Predictor
-from gaia.stages.fitting import VALIDATION, Chosen, fit, refit
+from gaia.stages.fitting import VALIDATION, Chosen, fit, refit, starting
 from gaia.stages.process import run
 
 
@@ -40,6 +41,7 @@ def train(line: str) -> None:
     data = dataset.load(paths.prepared(line))
     checkpoints = paths.checkpoints(line)
     state = checkpoints / _fingerprint(config, line)
+    config, weights = starting(config, paths.weights(line))
     again = checkpoints / f"{state.name}-refit"
     for other in checkpoints.glob("*"):
         if other not in (state, again):
@@ -50,7 +52,7 @@ def train(line: str) -> None:
                 rehearse(config, data, checkpoints)
             chosen = fit(line, config, data, state)
             shipped = refit(line, config, data, chosen, again)
-            _write(line, config, data, chosen, shipped)
+            _write(line, config, data, chosen, shipped, weights)
         shutil.rmtree(state, ignore_errors=True)
         shutil.rmtree(again, ignore_errors=True)
     finally:
@@ -59,7 +61,9 @@ def train(line: str) -> None:
                 folder.rmdir()  # if nothing is left to resume
 
 
-def _write(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, shipped: Fit) -> None:
+def _write(
+    line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chosen, shipped: Fit, weights: Weights | None
+) -> None:
     out = paths.training(line)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -72,7 +76,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chos
     kept = fitted.history[fitted.kept_epoch - 1]
     again = {} if shipped is fitted else {"refitted_on": len(data.joined().rows("train"))}
     facts = {
-        "architecture": config.model.target,
+        "architecture": config.model.architecture,
         "classes": len(data.labels),
         "best_epoch": fitted.kept_epoch,
         "total_epochs": len(fitted.history),
@@ -82,6 +86,7 @@ def _write(line: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chos
         "model": file,
         "data_sha256": files.sha256(paths.prepared(line) / "index.csv"),
         "packages": {name: version(name) for name in framework(config.framework).packages},
+        **({"weights": weights} if weights else {}),
     }
     artifact.write_json(out / "training.json", facts)
 
@@ -91,7 +96,7 @@ def rehearse(config: PhotoLine, data: Dataset, folder: Path) -> None:
 
     Their answers aren't compared: an untrained network's may be of any size.
     """
-    target, size = config.model.target, config.data.image_size
+    target, size = config.model.architecture, config.data.image_size
     lower = "" if config.trainer.precision in ("auto", "float32") else ", or trainer.precision: float32"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as beside:

@@ -202,12 +202,20 @@ def _folder(pinned: dict[str, Any]) -> str:
 
 def _training(manifest: dict[str, Any]) -> str:
     optimizer = f" with {manifest['optimizer']}" if manifest.get("optimizer") else ""
+    optimizer += f", from {_weights(manifest['weights'])}" if manifest.get("weights") else ""
     refitted = manifest.get("refitted_on")
     again = f"; trained anew for as many epochs on all {refitted} items of train and validation" if refitted else ""
     return (
         f"{manifest['architecture']}{optimizer}; kept epoch {manifest['best_epoch']} of {manifest['total_epochs']}, "
         f"validation loss {manifest['validation_loss']:.4g}, accuracy {manifest['validation_accuracy']:.3f}{again}"
     )
+
+
+def _weights(found: dict[str, Any]) -> str:
+    """What training started from."""
+    source = f" of {found['source']}" if found["source"] not in (None, found["name"]) else ""
+    licence = f"licence {found['licence']}" if found["licence"] else "licence not declared"
+    return f"the weights {found['name']}{source} ({licence}, sha256 {found['sha256'][:12]})"
 
 
 def _reason(deployment: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ def diff(old: Record, new: Record) -> dict[str, Any]:
         "config": differences(flat(old.config), flat(new.config)),
         "inputs": other_data(old.data, new.data),
         "data": _data(_rows(old, _index(old)), _rows(new, _index(new))),
+        "weights": differences(*(flat(side.manifest.get("weights") or {}) for side in (old, new))),
         "packages": differences(old.packages, new.packages),
         "code": _code(old, new),
         "metrics": _metrics(old.metrics, new.metrics),
@@ -42,6 +43,7 @@ def text(found: dict[str, Any]) -> list[str]:
     relabelled = [f"{item['source']}: {item['from']} -> {item['to']}" for item in data["relabelled"]]
     named = [f"{kind} {source}" for kind in ("added", "removed") for source in data[kind][:SHOWN]]
     lines += _section(f"data: {said}", [*inputs, *relabelled[:SHOWN], *named], more=False)
+    lines += _section("weights to start from", found["weights"], more=False) if found["weights"] else []
     lines += _section("packages", found["packages"])
     lines += _section("code", found["code"])
     lines += _section("metrics", [_metric(key, *sides) for key, sides in found["metrics"].items()], more=False)

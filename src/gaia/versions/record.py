@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gaia import paths
+from gaia import files, paths
 from gaia.errors import GaiaError
 from gaia.registry import tags
 from gaia.registry.tags import Tag, Version
@@ -17,6 +18,9 @@ from gaia.versions.pins import Pinned, Pins, overlap
 STAGES = ("compose", "prepare", "train", "evaluate")  # of a line, as dvc.yaml names them
 BUILDING = STAGES[1:]  # those whose code and settings make the artifact
 ENVIRONMENT = "requirements.lock"
+# Where the weights of all lines come from. What of it a line starts from is an input of its own, stored as such.
+ALL_WEIGHTS = paths.raw(paths.WEIGHTS).as_posix()
+FROM_SCRATCH = files.md5_of_listing({paths.WEIGHTS_FACTS: hashlib.md5(b"null\n", usedforsecurity=False).hexdigest()})
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Record:
         to_do = [(dep, True) for stage in BUILDING for dep in self.stages[stage].get("deps", ())]
         for dep, read_here in to_do:  # which grows
             path = dep["path"]
-            if path in found or any(overlap(path, own) for own in self.outputs):
+            if path == ALL_WEIGHTS or path in found or any(overlap(path, own) for own in self.outputs):
                 continue
             if not read_here and self._pins.git_alone(path):
                 continue  # its say is in what was made of it
@@ -63,8 +67,10 @@ class Record:
 
     @property
     def data(self) -> dict[str, str]:
-        """The md5 of each input that is data: all that lies under data/, or is not Git's alone."""
-        return {path: read.md5 for path, read in self.inputs.items() if self._is_data(path)}
+        """The md5 of each input that is data: all that lies under data/, or is not Git's alone. That there are no
+        weights to start from is no input."""
+        found = {path: read.md5 for path, read in self.inputs.items() if self._is_data(path)}
+        return {path: md5 for path, md5 in found.items() if md5 != FROM_SCRATCH}
 
     @property
     def code(self) -> dict[str, str]:
@@ -84,7 +90,7 @@ class Record:
         """DVC's outputs that are, hold, or lie in the version's data; what Git keeps needs none.
 
         Raises GaiaError if neither keeps some of the data."""
-        found = (self._pins.keepers(self.inputs[path]) for path in self.data)
+        found = (self._pins.keepers(read) for path, read in self.inputs.items() if self._is_data(path))
         return list(dict.fromkeys(keeper for keepers in found for keeper in keepers))
 
     @cached_property

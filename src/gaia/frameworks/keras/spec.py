@@ -18,4 +18,7 @@ SPEC = Framework(
     },
     ranges={"weight_decay": (0.0, math.inf), "momentum": (0.0, 1)},
     refused=("keras.optimizers.Optimizer", "keras.optimizers.LossScaleOptimizer"),
+    published=lambda target: ("imagenet",),
+    weights=(".weights.h5", ".h5", ".keras"),
+    one_rate=True,
 )

@@ -25,6 +25,7 @@ from gaia.frameworks import loop
 from gaia.frameworks.loop import Batch
 from gaia.frameworks.protocol import Fit, History, Show
 from gaia.frameworks.pytorch.network import Served, build, pixels
+from gaia.frameworks.pytorch.weights import groups, training
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
 
@@ -34,7 +35,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
     that `trainer.keep` names, or the last of `exactly` so many.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
-    missing, the weights can't be downloaded, or the loss is no number.
+    missing, the weights don't fit, or the loss is no number.
     """
     trainer, seed = config.trainer, config.seed
     setup = _begin(config, len(data.labels))
@@ -53,12 +54,12 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
     while not loop.is_over(history, trainer, exactly):
         epoch = len(history)
         torch.manual_seed(seed + epoch)  # dropout depends on the epoch alone
-        network.train()
+        training(network)
         seen, loss_sum, right = 0, 0.0, 0
         for i, batch in enumerate(loop.epoch_batches(data, trainer, config.augmentation, seed, epoch)):
             rate = loop.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             loss, batch_right = _loss(setup, batch, trainer.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -98,7 +99,7 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
     Raises GaiaError if the optimizer can't take the step, and whatever the network raises.
     """
     setup = _begin(config, len(data.labels))
-    setup.network.train()
+    training(setup.network)
     loss, _ = _loss(setup, loop.first_batch(data), config.trainer.label_smoothing)
     setup.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     with loop.stepping(config.optimizer.target):
@@ -129,7 +130,7 @@ class _Setup(NamedTuple):
     def answers(self, photos: NDArray[np.uint8]) -> torch.Tensor:
         """The network's scores float32 [n, classes] for photos uint8 [n, size, size, 3]."""
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32):
-            return self.network(pixels(torch.from_numpy(photos).to(self.device))).float()
+            return self.network(pixels(torch.from_numpy(photos).to(self.device), self.network)).float()
 
 
 def _begin(config: PhotoLine, classes: int) -> _Setup:
@@ -177,7 +178,7 @@ def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> t
     try:
         if name in ("Adam", "AdamW", "SGD") and device.type in ("cpu", "cuda"):
             arguments.setdefault("fused", True)  # one pass over the weights instead of several
-        return constructor(network.parameters(), lr=config.optimizer.lr, **arguments)
+        return constructor(groups(network, config.model), lr=config.optimizer.lr, **arguments)
     except (TypeError, ValueError) as error:
         raise GaiaError(f"optimizer: {config.optimizer.target} refuses its arguments: {error}.") from None
 
