@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 from ruamel.yaml import YAML
 
