@@ -260,7 +260,7 @@ IN_CONF = [
         "conf/data/photos.yaml",
         "splits.valid",
         0.1,
-        "is an unknown key; known are test, validation (did you mean 'validation'?).",
+        "is an unknown key; known are by, column, test, validation (did you mean 'validation'?).",
     ),
     (
         "conf/data/cultures.yaml",

@@ -37,7 +37,7 @@ class Column(NamedTuple):
 
 def wanted(line: str, file: Path, config: Table) -> list[str]:
     """The columns that have to be read. Raises GaiaError if the file can't be read, or lacks one of `data.without`."""
-    named = config.columns()
+    named = [*config.columns(), *config.told()]
     if not config.rest():
         return named
     there = tables.header(line, file, config.separator, config.encoding)
@@ -113,7 +113,7 @@ def _truths(cells: list[str]) -> list[str] | None:
 
 def _rest(line: str, rows: Rows, config: Table) -> list[Column]:
     """The features that `rest` takes, which is said on screen."""
-    named, rest, found, unused = {*config.columns(), *config.without}, config.rest(), [], []
+    named, rest, found, unused = {*config.columns(), *config.told(), *config.without}, config.rest(), [], []
     for column in (column for column in rows.columns if rest and column not in named):
         cells = [cell for cell, reason in zip(rows.columns[column], rows.reasons, strict=True) if not reason]
         filled = [cell for cell in cells if cell.lower() not in tables.EMPTY]
