@@ -112,7 +112,7 @@ def test_an_item_in_two_splits_is_a_leak(line: Project) -> None:
     assert judged(line, leakage=True) == [Gate("leakage", 0, 0, True)]
 
     def spoil(rows: dict[str, list[dict[str, str]]]) -> None:
-        rows["test"][0]["sha256"] = rows["train"][0]["sha256"]
+        rows["test"][0] |= {key: rows["train"][0][key] for key in ("sha256", "label")}
 
     assert leak(line, spoil) == Gate("leakage", 0, 1, False)
 

@@ -74,7 +74,7 @@ IN_PARAMS = [
     ("plants.model", "resnet 18", "is 'resnet 18'; the options in conf/model/ are ... (did you mean 'resnet18'?)."),
     ("plants.model", "a,b=[${c}]", "is 'a,b=[${c}]'; the options in conf/model/ are ..."),
     ("plants.model", 5, "is 5; the options in conf/model/ are ..."),
-    ("plants.framework", ["a"], 'is ["a"]; the options in conf/framework/ are catboost, keras, pytorch.'),
+    ("plants.framework", ["a"], 'is ["a"]; the options in conf/framework/ are catboost, keras, pytorch, sklearn.'),
     ("plants.framework", {"use": "keras"}, 'is {"use": "keras"}; it takes one word and no values; the options ...'),
     (
         "plants.data",
@@ -103,7 +103,7 @@ IN_PARAMS = [
         "is 'demo_plant'; data/raw holds demo_bags, demo_cultures, demo_plants (did you mean 'demo_plants'?).",
     ),
     ("plants.raw", None, "is missing; give it a value."),
-    ("plants.framework", None, "is missing; the options are catboost, keras, pytorch."),
+    ("plants.framework", None, "is missing; the options are catboost, keras, pytorch, sklearn."),
     ("plants.optimizer.lr", "???", "is not set (it stands as ???); give it a value."),
     ("plants.trainer.max_epochs", "${a.b}", "is '${a.b}'; there is no key a.b, name one that exists."),
     ("plants.trainer.max_epochs", "${trainer.max_epochs}", "is '${trainer.max_epochs}'; it refers to itself."),
@@ -260,7 +260,7 @@ IN_CONF = [
         "conf/data/photos.yaml",
         "splits.valid",
         0.1,
-        "is an unknown key; known are test, validation (did you mean 'validation'?).",
+        "is an unknown key; known are by, column, test, validation (did you mean 'validation'?).",
     ),
     (
         "conf/data/cultures.yaml",

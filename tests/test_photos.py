@@ -11,16 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from gaia.config.schema import Photos, Splits
 from gaia.console import console
 from gaia.data import dataset, index, photos
 from gaia.data.dataset import Dataset
-from gaia.demo import plants
 from gaia.errors import GaiaError
-from pictures import encoded, picture, png, read
+from pictures import encoded, picture, png
 
 REAL = Path(__file__).parents[2] / "shared" / "photos"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="real photos are not at ../shared/photos")
@@ -30,7 +28,7 @@ def config(**changes: object) -> Photos:
     values = {
         "kind": "photos", "image_size": 32, "classes": None, "min_per_class": 3,
         "splits": Splits(validation=0.3, test=0.3),
-        "near_duplicates": 12, "framing": "crop", "max_quarantined": 1.0, "max_megapixels": 10.0, "min_side": 8,
+        "near_duplicates": True, "framing": "crop", "max_quarantined": 1.0, "max_megapixels": 10.0, "min_side": 8,
     }  # fmt: skip
     return Photos(**(values | changes))
 
@@ -168,7 +166,6 @@ def test_above_the_share_allowed_the_stage_fails_and_the_index_is_there_to_look_
         (("a", "b"), {"classes": ["a", "c"]}, "the class 'c' has 0 usable items"),
         (("a", "b"), {"min_per_class": 21}, "the class 'a' has 20 usable items, data.min_per_class asks for 21"),
         (("a", "b"), {"positive": "B"}, "evaluation.positive is 'B', which is none of the classes a, b"),
-        (("a", "b"), {"splits": Splits(validation=0.0001, test=0.3)}, "fell into the validation split"),
     ],
 )
 def test_a_folder_that_makes_training_pointless_is_refused_in_a_sentence(
@@ -241,7 +238,7 @@ def test_where_near_duplicates_leave_a_split_empty_the_setting_is_named(tmp_path
             shot = np.array(picture(number))
             shot[:2, :2] = random.integers(0, 256, 3)
             (raw / label / f"{i}.png").write_bytes(encoded(Image.fromarray(shot)))
-    with pytest.raises(GaiaError, match=r"near-duplicates share a split.*largest of 20 items; lower data.near_dup"):
+    with pytest.raises(GaiaError, match=r"near-duplicates share a split.*largest of 20 items; set data.near_dup"):
         prepared(raw, tmp_path / "out")
 
 
@@ -277,54 +274,13 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
 # --- duplicates
 
 
-def distance(one: bytes, other: bytes) -> int:
-    hashes = [photos.perceptual_hash(read(content, size=64)) for content in (one, other)]
-    return int(np.bitwise_count(hashes[0] ^ hashes[1]).sum())
-
-
-def smaller_paler_copy(image: Image.Image) -> bytes:
-    half = image.convert("RGB").resize((image.width // 2, image.height // 2))
-    return encoded(ImageEnhance.Brightness(half).enhance(1.1), "JPEG", quality=50)
-
-
-def hashes_apart(contents: list[bytes]) -> NDArray[np.int64]:
-    hashes = np.array([photos.perceptual_hash(read(content, size=64)) for content in contents])
-    bits = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2)
-    return bits[np.triu_indices(len(hashes), 1)]
-
-
-@needs_real
-def test_real_photos_are_told_apart_and_their_copies_recognised() -> None:
-    """32 bits lie far from both: copies differ in 6 bits in the median and 37 at most, other photos in 77 at least."""
-    files = sorted(REAL.rglob("*.jpg"))[::3]
-    opened = [Image.open(file) for file in files]
-    copies = [distance(file.read_bytes(), smaller_paler_copy(image)) for file, image in zip(files, opened, strict=True)]
-    assert np.mean(np.array(copies) <= 32) > 0.98
-    assert hashes_apart([file.read_bytes() for file in files]).min() > 64
-
-
-@pytest.mark.parametrize("light", [1, 0.03], ids=["as drawn", "nearly black"])
-def test_drawn_photos_are_told_apart_even_in_the_dark(light: float) -> None:
-    drawn = [plants.draw(plants.LABELS[i % 2], np.random.default_rng(i), 96) for i in range(60)]
-    contents = [encoded(ImageEnhance.Brightness(image).enhance(light), "JPEG") for image in drawn]
-    assert hashes_apart(contents).min() > 64
-    if light == 1:
-        assert max(distance(c, smaller_paler_copy(i)) for c, i in zip(contents, drawn, strict=True)) <= 32
-
-
-def test_photos_of_one_colour_all_over_count_as_the_same_photo() -> None:
-    black, white, grey = (encoded(Image.new("RGB", (50, 50), colour), "JPEG") for colour in ("black", "white", "grey"))
-    assert distance(black, white) == distance(black, grey) == 0
-    assert distance(black, encoded(picture(1))) > 64
-
-
 def test_a_copy_goes_where_the_photo_goes_and_the_index_says_so(tmp_path: Path) -> None:
     raw = folder(tmp_path / "raw")
     for i in range(20):
         shutil.copy(raw / "a" / f"{i:03d}.png", raw / "a" / f"{i:03d}-again.png")
         darker = ImageEnhance.Brightness(picture(1000 + i)).enhance(0.9)
         (raw / "b" / f"{i:03d}-darker.jpg").write_bytes(encoded(darker, "JPEG", quality=95))
-    rows = by_source(prepared(raw, tmp_path / "out", near_duplicates=32))
+    rows = by_source(prepared(raw, tmp_path / "out", near_duplicates=True))
     for i in range(20):
         same, like = rows[f"a/{i:03d}.png"], rows[f"b/{i:03d}-darker.jpg"]
         assert same["reason"] == f"same as a/{i:03d}-again.png"
@@ -347,7 +303,7 @@ from gaia.data import photos
 from gaia.inputs.pillow import return_freed_memory
 return_freed_memory()
 config = Photos(kind="photos", image_size=192, classes=None, splits=Splits(validation=0.3, test=0.3), min_per_class=3,
-                near_duplicates=12, framing="crop", max_quarantined=1.0, max_megapixels=10.0, min_side=8)
+                near_duplicates=True, framing="crop", max_quarantined=1.0, max_megapixels=10.0, min_side=8)
 photos._IN_FLIGHT = 2**21
 raw = Path(sys.argv[1])
 photos.prepare("line", raw / "few", config, 1, None, raw / "warm")

@@ -15,7 +15,7 @@ from gaia.config.compose import compose_lines
 from gaia.data.dataset import Dataset
 from gaia.frameworks import loop
 from gaia.frameworks.protocol import Fit, History
-from gaia.stages import train
+from gaia.stages import fitting
 
 SPLITS = ["train", "train", "train", "validation", "test"]
 
@@ -47,10 +47,10 @@ def photos(n: int = 40) -> Dataset:
     return Dataset(pd.DataFrame({"split": np.resize(SPLITS, n)}), ["dandelion", "grass"], inputs, [], truth)
 
 
-def twice(asked: Any, data: Dataset, folder: Path, name: str) -> tuple[train.Chosen, Fit]:
+def twice(asked: Any, data: Dataset, folder: Path, name: str) -> tuple[fitting.Chosen, Fit]:
     """The training that validation judges, and the one that ships."""
-    chosen = train._fit("line", asked, data, folder / name)
-    return chosen, train._refit("line", asked, data, chosen, folder / f"{name}-refit")
+    chosen = fitting.fit("line", asked, data, folder / name)
+    return chosen, fitting.refit("line", asked, data, chosen, folder / f"{name}-refit")
 
 
 def test_trees_are_as_many_as_validation_chose_grown_at_the_same_rate_on_all_that_is_not_test(

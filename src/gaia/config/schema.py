@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -62,6 +63,31 @@ def _encodes(encoding: str) -> str:
     if not text:
         raise Unfit(f"is {shown(encoding)}", "it should be an encoding of text that Python knows, such as utf-8")
     return encoding
+
+
+def _captures(pattern: str) -> str:
+    """A pattern with one part that is meant."""
+    try:
+        found = re.compile(pattern).groups
+    except re.error as error:
+        raise Unfit(f"is {shown(pattern)}, which is no pattern: {error}", "mind brackets and backslashes") from None
+    if found != 1:
+        raise Unfit(f"is {shown(pattern)}", r"put the part that is meant, and no other, in parentheses: '([a-z]+)_\d+'")
+    return pattern
+
+
+def _is_csv(name: str) -> str:
+    if not paths.RAW.match(name) or not name.endswith(".csv"):
+        raise Unfit(f"is {shown(name)}", "it should be a CSV file in the folder of photos, such as labels.csv")
+    return name
+
+
+def _captures_group(pattern: str) -> None:
+    try:
+        _captures(pattern)
+    except Unfit as wrong:
+        mend = "it should be a pattern over the photos' paths, such as 'plant(\\d+)', or a column of the file in labels"
+        raise Unfit(f"has group, which {wrong.found}", mend) from None
 
 
 def _named(weights: Any) -> Any:
@@ -139,10 +165,19 @@ class Open(BaseModel):
 class Splits(Strict):
     validation: Annotated[float, Field(gt=0, lt=0.5)]
     test: Annotated[float, Field(gt=0, lt=0.5)]
+    column: Text | None = None
+    by: Text | None = None
+
+    @model_validator(mode="after")
+    def _has_one_rule(self) -> Splits:
+        if self.column and self.by:
+            raise Unfit("has both column and by", "splits are given, or follow a date: keep one")
+        return self
 
 
 class Data(Strict):
     splits: Splits
+    group: Text | None = None
     classes: Classes | None
     min_per_class: Annotated[int, Field(ge=3)]
     max_quarantined: Share
@@ -152,9 +187,22 @@ class Photos(Data):
     kind: Literal["photos"]
     image_size: Annotated[int, Field(ge=16, le=1024)]
     framing: Literal["crop", "stretch"]
-    near_duplicates: Annotated[int, Field(ge=0, le=64)]
+    near_duplicates: bool
     max_megapixels: Annotated[float, Field(gt=0)]
     min_side: Count
+    labels: Annotated[str, AfterValidator(_is_csv)] | None = None
+    label: Annotated[Text, AfterValidator(_captures)] | None = None
+
+    @model_validator(mode="after")
+    def _says_what_its_words_mean(self) -> Photos:
+        if self.labels and self.label:
+            raise Unfit("has both labels and label", "a file says the labels, or a pattern over the names: keep one")
+        asked = {"splits.column": self.splits.column, "splits.by": self.splits.by}
+        if named := [key for key, column in asked.items() if column and not self.labels]:
+            raise Unfit(f"has {named[0]}, a column", "name the file that has it in labels, such as labels.csv")
+        if self.group and not self.labels:
+            _captures_group(self.group)
+        return self
 
 
 class Ordered(Strict):
@@ -165,6 +213,7 @@ class Ordered(Strict):
 class Table(Data):
     kind: Literal["table"]
     label: Text
+    duplicates: bool = True
     categories: ColumnsOrRest
     numbers: ColumnsOrRest
     dates: Columns = {}
@@ -187,7 +236,14 @@ class Table(Data):
             raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
         if self.without and not self.rest():
             raise Unfit("has columns in without, and no rest that they could be taken from", "leave without empty")
+        if self.label in self.told() or self.splits.column in self.columns():
+            column = self.label if self.label in self.told() else self.splits.column
+            raise Unfit(f"uses the column '{column}' twice", "what says the split, the group or the date is no answer")
         return self
+
+    def told(self) -> list[str]:
+        """The columns by which rows are split."""
+        return [column for column in (self.splits.column, self.splits.by, self.group) if column]
 
     def columns(self) -> list[str]:
         """The columns that are named: the label's and each feature's; those that `rest` takes are known to prepare."""

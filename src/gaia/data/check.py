@@ -94,15 +94,18 @@ def _check_spelling(line: str, counts: Mapping[str, int], named: list[str] | Non
 def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     """Why a class misses a split, and what would do: few groups can't be spread, however many items they hold."""
     members = usable[usable["label"] == label]
-    n = members["group"].nunique()
-    if n > len(members) / 2:
-        return "; add items, enlarge data.splits, or choose another seed"
-    if not isinstance(config, Photos) or n == members["sha256"].nunique():
-        return f": only {n} of them differ; add items that do"
+    if config.splits.column or config.splits.by:
+        return f"; data.splits.{'column' if config.splits.column else 'by'} says which do"
+    if members["group"].nunique() > len(members) / 2:
+        return "; add items, or enlarge data.splits"
+    if members["alike"].nunique() > members["group"].nunique():
+        return f": they are {members['group'].nunique()} groups of data.group, and such share a split; add others"
+    if not isinstance(config, Photos) or members["alike"].nunique() == members["sha256"].nunique():
+        return f": only {members['group'].nunique()} of them differ; add items that do"
     largest = usable["group"].value_counts()[members["group"]].max()
     return (
-        f": near-duplicates share a split, and these are {n} groups of such, the largest of {largest} items; "
-        f"lower data.near_duplicates ({config.near_duplicates}) if those differ, else add items that do"
+        f": near-duplicates share a split, and these are {members['group'].nunique()} groups of such, the largest of "
+        f"{largest} items; set data.near_duplicates to false if those differ, else add items that do"
     )
 
 
@@ -115,23 +118,31 @@ def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> 
     for reason in dict.fromkeys(left_out.values()):
         there = sorted(path.as_posix() for path, why in left_out.items() if why == reason)
         say(f"  left out {len(there)} that are {reason}: {printable(', '.join(there[:3]))}")
-    grouped = usable[usable["group"].duplicated(keep=False)]
-    if len(grouped):
-        same = grouped["sha256"].duplicated(keep=False).sum()
-        found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
-        alike = grouped.groupby("group")["label"]
-        mixed = sum(len(set(labels)) > 1 for _, labels in alike)
-        say(
-            f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
-            f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",
-            style="yellow" if mixed else None,
-        )
+    _say_alike(usable)
+    if (groups := usable.groupby("group")["alike"].nunique())[lambda n: n > 1].size:
+        sizes = usable["group"].value_counts()
+        say(f"  {groups.size} groups of up to {sizes.max()} items that data.group joins; each stays in one split")
     kinds = bad["reason"].str.split(":").str[0]
     counts = kinds.value_counts()
     for kind, n in counts.head(_REASONS).items():
         say(f"  quarantined {n} x {kind}: {', '.join(bad.loc[kinds == kind, 'source'].head(3))}", style="yellow")
     if len(counts) > _REASONS:
         say(f"  and {len(counts) - _REASONS} more reasons: {counts[_REASONS:].sum()} items", style="yellow")
+
+
+def _say_alike(usable: pd.DataFrame) -> None:
+    grouped = usable[usable["alike"].duplicated(keep=False)]
+    if not len(grouped):
+        return
+    same = grouped.duplicated(["alike", "sha256"], keep=False).sum()
+    found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
+    alike = grouped.groupby("alike")["label"]
+    mixed = sum(len(set(labels)) > 1 for _, labels in alike)
+    say(
+        f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
+        f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",
+        style="yellow" if mixed else None,
+    )
 
 
 def _counts(items: pd.DataFrame) -> str:

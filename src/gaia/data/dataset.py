@@ -50,7 +50,7 @@ def write_description(folder: Path, labels: list[str], features: list[dict[str, 
 def load(folder: Path) -> Dataset:
     """A prepared line; its photos stay on disk until they are touched."""
     index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
-    for column in ("source", "label", "reason"):
+    for column in ("source", "label", "group", "reason"):
         index[column] = index[column].map(cells.plain)
     description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     position = {label: i for i, label in enumerate(description["labels"])}

@@ -1,10 +1,10 @@
-"""A folder with one sub-folder for each class -> index and one array of pixels."""
+"""A folder of photos -> index and one array of pixels."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from gaia.config.schema import Photos
 from gaia.console import bar
-from gaia.data import hashed
+from gaia.data import alike, hashed
 from gaia.data import index as indexes
 from gaia.data.check import check
 from gaia.data.dataset import write_description
+from gaia.data.told import Told, of_photos
 from gaia.errors import GaiaError
 from gaia.inputs import photos as images
 
@@ -29,7 +29,7 @@ _IN_FLIGHT = 2**26  # bytes of prepared photos held at once: bounds the memory, 
 class _Photo(NamedTuple):
     row: dict[str, object]
     pixels: NDArray[np.uint8] | None = None
-    hash: NDArray[np.uint64] | None = None
+    looks: Sequence[alike.Look] = ()
 
 
 def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | None, out: Path) -> None:
@@ -47,10 +47,12 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
         raise GaiaError.several(problems)
     if not files:
         raise GaiaError(f"{line}: {raw} holds no file", "it needs one sub-folder of photos for each class")
+    told = of_photos(line, raw, files, config)
+    files = list(told)
     out.mkdir(parents=True, exist_ok=True)
     shape = (len(files), config.image_size, config.image_size, 3)
     blank = np.zeros(shape[1:], dtype=np.uint8)
-    hashes = np.zeros((len(files), 4), dtype=np.uint64)
+    looks: list[Sequence[alike.Look]] = []
     rows: list[dict[str, object]] = []
     cores = os.cpu_count() or 1
     chunk = min(512, max(2 * cores, _IN_FLIGHT // blank.nbytes))
@@ -62,53 +64,30 @@ def prepare(line: str, raw: Path, config: Photos, seed: int, positive: str | Non
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(array, header)
         for start in range(0, len(files), chunk):
-            for photo in pool.map(lambda file: _read(raw, file, config), files[start : start + chunk]):
+            for photo in pool.map(lambda file: _read(raw, file, told[file], config), files[start : start + chunk]):
                 array.write((blank if photo.pixels is None else photo.pixels).tobytes())
-                if photo.hash is not None:
-                    hashes[len(rows)] = photo.hash
+                looks.append(photo.looks)
                 rows.append(photo.row)
                 show(len(rows), "")
-    if not config.classes:
+    if not config.classes and not config.labels and not config.label:
         _set_aside_strays(rows)
     index = pd.DataFrame(rows, columns=indexes.COLUMNS)
-    indexes.assign_splits(index, config, seed, hashes, MIRROR)
+    pixels = np.load(out / "images.npy", mmap_mode="r")
+    pairs = alike.pairs(looks, pixels.__getitem__, config.framing)
+    indexes.assign_splits(line, index, list(told.values()), config, seed, pairs)
     indexes.write(out, index)
     labels = check(line, index, config, positive, left_out)
     write_description(out, labels, features=[])
 
 
-def _cosines() -> NDArray[np.int64]:
-    frequency, place = np.arange(17)[:, None], np.arange(32)
-    return np.rint(4096 * np.cos(np.pi * frequency * (2 * place + 1) / 64)).astype(np.int64)
-
-
-_COSINES = _cosines()  # [17, 32], the rows of a discrete cosine transform
-_SLOWEST = np.argsort(np.add.outer(np.arange(17), np.arange(17)).ravel(), kind="stable")[1:257]  # all but the mean
-MIRROR = np.packbits(_SLOWEST % 17 % 2 == 1).view(np.uint64)  # [4]: a mirrored photo's odd waves across are negated
-
-
-def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """256 bits, uint64 [4], few of which change when a photo is scaled, compressed or brightened.
-
-    The signs of the slowest cosine waves in a 32 x 32 grey thumbnail (C. Zauner, "Implementation and Benchmarking of
-    Perceptual Image Hash Functions", 2010), in integers, so that every machine finds the same. Half of the bits
-    differ between unrelated photos, dark ones too; a photo of one colour all over has none. Mirroring a
-    photo flips those set in `MIRROR`.
-    """
-    grey = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.BOX)
-    waves = _COSINES @ np.asarray(grey, dtype=np.int64) @ _COSINES.T
-    return np.packbits(waves.ravel()[_SLOWEST] > 0).view(np.uint64)
-
-
-def _read(raw: Path, file: Path, config: Photos) -> _Photo:
+def _read(raw: Path, file: Path, told: Told, config: Photos) -> _Photo:
     blank: dict[str, object] = dict.fromkeys(indexes.COLUMNS, "")
     row = blank | {"source": indexes.printable(file.as_posix()), "size": 0, "verdict": "quarantined"}
-    if len(file.parts) < 2:
-        return _Photo(row | {"reason": "stray file: stands in no class folder"})
-    label = unicodedata.normalize("NFC", indexes.printable(file.parts[0]))  # macOS writes é as two characters
-    row["label"] = label
-    if config.classes and label not in config.classes:
-        return _Photo(row | {"verdict": "left out", "reason": f"folder is none of data.classes: '{label}'"})
+    row["label"] = told.label
+    if told.reason:
+        return _Photo(row | {"reason": told.reason})
+    if config.classes and told.label not in config.classes:
+        return _Photo(row | {"verdict": "left out", "reason": f"is none of data.classes: '{told.label}'"})
     try:
         content = _content(raw / file, config.max_megapixels)
         row |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -118,7 +97,11 @@ def _read(raw: Path, file: Path, config: Photos) -> _Photo:
         )  # fmt: skip
     except images.UnusablePhoto as error:
         return _Photo(row | {"reason": indexes.printable(str(error))})
-    return _Photo(row | {"verdict": "ok", "reason": "; ".join(notes)}, pixels, perceptual_hash(pixels))
+    return _Photo(
+        row | {"verdict": "ok", "reason": "; ".join(notes)},
+        pixels,
+        alike.looks(pixels, config.framing) if config.near_duplicates else (),
+    )
 
 
 def _set_aside_strays(rows: list[dict[str, object]]) -> None:

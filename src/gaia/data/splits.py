@@ -1,9 +1,18 @@
-"""Which split an item belongs to: decided by its content and the seed, not by its place or its neighbours."""
+"""Which split an item belongs to: by the shares, by what its data say, or by date; groups lie in one.
+
+The shares are drawn by content and seed, class by class: the items of a class stand in the order of their hashes, the
+first are for the test split, the next for validation. So a split holds its share of each class to within one item, and
+an item more moves at most one other of its class over each of the two borders. (That none moves is only possible where
+shares vary: if no item's split depends on another's, a set may be chosen of which all are in the test split.)
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,71 +20,119 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SPLITS = ("train", "validation", "test")
-_BLOCK = 512  # hashes compared with as many others at once, so that the work fits the processor's cache
+DRAWN = ("test", "validation")  # in this order, from what is for training otherwise
 
 
-def split_of(sha256: str, seed: int, validation: float, test: float) -> str:
-    """`train`, `validation` or `test`, with the shares given, by a uniform hash of content and seed.
+def unite(n: int, *relations: Sequence[str] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number [n] for each item, shared by those that belong together by any of the relations.
 
-    Each item is decided alone: adding or removing others moves nothing, and every class is split in the same
-    shares (in expectation), since the hash knows no class.
+    A relation is a word [n] for each item, shared by those that it joins ('' joins none), or pairs, int [m, 2].
     """
-    digest = hashlib.sha256(f"{seed}:{sha256}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < test:
-        return "test"
-    return "validation" if place < test + validation else "train"
+    edges: list[NDArray[np.int64]] = []
+    for relation in relations:
+        if isinstance(relation, np.ndarray):
+            edges.append(relation.reshape(-1, 2))
+            continue
+        first: dict[str, int] = {}
+        edges.append(np.array([(first.setdefault(w, i), i) for i, w in enumerate(relation) if w], int).reshape(-1, 2))
+    ends = np.concatenate([np.zeros((0, 2), dtype=np.int64), *edges])
+    graph = coo_array((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def representatives(
-    sha256: Sequence[str],
-    hashes: NDArray[np.uint64] | None,
-    distance: int,
-    mirror: NDArray[np.uint64] | None = None,
+def drawn(
+    units: Sequence[str], labels: Sequence[str], seed: int, shares: Mapping[str, float], order: Sequence[float] | None
 ) -> list[str]:
-    """For each item the content hash that speaks for it: the smallest among its duplicates and near-duplicates.
+    """The split of each item: `shares` of them for `test` and `validation` (either may be missing), the rest for
+    training. Items of one unit, a word, share a split.
 
-    `hashes`: perceptual hashes uint64 [n, words], or None to compare contents only. Two items are near-duplicates
-    if at most `distance` bits differ, or would after one is mirrored, which flips the bits set in `mirror`, uint64
-    [words]; the relation is closed over chains, so that no chain spans two splits.
-    So an item that is added may give another speaker to those that it duplicates, and to no other.
+    Without `order` the shares hold for each label: to within one item where units are single items, else as close as
+    whole units in the order of their hashes come. Each split gets at least one item of a label that has three units.
+    With `order`, larger is later: the last units are for the test split, those before for validation, whatever their
+    labels; units that are equally late are not parted.
     """
-    if hashes is None or distance == 0 or len(sha256) == 0:
-        return list(sha256)
-    distinct, where = np.unique(hashes, axis=0, return_inverse=True)
-    group = _groups(distinct, distance, mirror)[where.ravel()]
-    smallest: dict[int, str] = {}
-    for g, sha in zip(group.tolist(), sha256, strict=True):
-        smallest[g] = min(smallest.get(g, sha), sha)
-    return [smallest[g] for g in group.tolist()]
+    names, unit = np.unique(np.array(units, dtype=object), return_inverse=True)
+    classes, label = np.unique(np.array(labels, dtype=object), return_inverse=True)
+    if order is not None:
+        late = np.full(len(names), -math.inf)
+        np.maximum.at(late, unit, np.array(order, dtype=np.float64))
+        found = _latest(late, np.bincount(unit, minlength=len(names)), shares)
+    else:
+        counts = np.zeros((len(names), len(classes)), dtype=np.int64)
+        np.add.at(counts, (unit, label), 1)
+        hashes = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names.tolist()]
+        found = _filled(counts, sorted(range(len(names)), key=hashes.__getitem__), shares)
+    return [found[u] for u in unit.tolist()]
 
 
-def _groups(hashes: NDArray[np.uint64], distance: int, mirror: NDArray[np.uint64] | None) -> NDArray[np.int64]:
-    """A number [n] for each hash, shared by those that chains of near-duplicates connect. Memory grows with n only."""
-    n = len(hashes)
-    words = np.ascontiguousarray(hashes.T)
-    mirrored = None if mirror is None else words ^ mirror[:, None]
-    group = np.arange(n)
-    for top in range(0, n, _BLOCK):
-        for left in range(top, n, _BLOCK):
-            rows, columns = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
-            near = _near(words[:, rows], words[:, columns], distance)
-            if mirrored is not None:
-                near |= _near(words[:, rows], mirrored[:, columns], distance)
-            near &= group[rows, None] != group[columns]  # what is connected already would only take time
-            if near.any():
-                one, other = np.nonzero(near)
-                edges = np.append(one + top, np.arange(n)), np.append(other + left, group)
-                graph = coo_array((np.ones(len(edges[0]), dtype=bool), edges), shape=(n, n))
-                _, number = connected_components(graph, directed=False)
-                _, first = np.unique(number, return_index=True)
-                group = first[number]  # named by its first member, a group is edges from there to each member
-    return group
+def _filled(counts: NDArray[np.int64], order: list[int], shares: Mapping[str, float]) -> list[str]:
+    """The split of each unit, of which `counts` [units, labels] says what it holds. A unit is taken if it fits beside
+    those that stand before it in the order; at the end the one that closes most of a gap. The last units of a label
+    are left to the splits that come after."""
+    found = ["train"] * len(counts)
+    kinds = [name for name in DRAWN if name in shares]
+    quotas = np.array([_quotas(n, shares) for n in counts.sum(axis=0).tolist()], dtype=np.int64).T
+    holds = counts > 0
+    units = holds.sum(axis=0)  # that no split has taken yet
+    rest = order
+    for others, split, missing in zip(range(len(kinds), 0, -1), kinds, quotas, strict=True):
+        had = np.zeros_like(missing)
+
+        def take(u: int, split: str = split, missing: Any = missing, had: Any = had) -> None:
+            found[u] = split
+            missing -= counts[u]
+            had += counts[u]
+            np.subtract(units, holds[u], out=units)
+
+        for u in rest:
+            if not missing.any():
+                break
+            if (counts[u] <= np.maximum(missing, 0)).all() and (units[holds[u]] > others).all():
+                take(u)
+        rest = [u for u in rest if found[u] == "train"]
+        while missing.any():
+            spare = [u for u in rest if (units[holds[u]] > others).all()]
+            if not spare or (best := _closing(counts[spare], missing, had)) is None:
+                break
+            take(spare[best])
+            rest.remove(spare[best])
+    return found
 
 
-def _near(one: NDArray[np.uint64], other: NDArray[np.uint64], distance: int) -> NDArray[np.bool_]:
-    """Whether hash i of `one` and j of `other`, uint64 [words, n] and [words, m], differ in few bits: bool [n, m]."""
-    bits = np.zeros((one.shape[1], other.shape[1]), dtype=np.uint16)
-    for row, column in zip(one, other, strict=True):
-        bits += np.bitwise_count(row[:, None] ^ column)
-    return bits <= distance
+def _quotas(n: int, shares: Mapping[str, float]) -> list[int]:
+    """How many of n items of a label each split should hold that is drawn: at least one, and one is left for those
+    that come after. No border between them moves by more than one place where n does."""
+    kinds = [name for name in DRAWN if name in shares]
+    borders, share = [0], 0.0
+    for others, kind in zip(range(len(kinds), 0, -1), kinds, strict=True):
+        share += shares[kind]
+        place = min(max(borders[-1] + 1, math.floor(n * share + 0.5)), n - others)
+        borders.append(max(borders[-1], place))
+    return [end - begin for begin, end in itertools.pairwise(borders)]
+
+
+def _closing(counts: NDArray[np.int64], missing: NDArray[np.int64], had: NDArray[np.int64]) -> int | None:
+    """Which unit brings a split closest to what it misses, the first of equals; None if each would only take it
+    further away. That a label has none at all is worse than any number too many."""
+    none = 1 + 2 * int(counts.sum() + abs(missing).sum())
+    after = abs(missing - counts).sum(axis=1) + none * ((had + counts == 0) & (missing > 0)).sum(axis=1)
+    best = int(after.argmin())
+    now = abs(missing).sum() + none * ((had == 0) & (missing > 0)).sum()
+    return best if after[best] < now else None
+
+
+def _latest(late: NDArray[np.float64], sizes: NDArray[np.int64], shares: Mapping[str, float]) -> list[str]:
+    """The split of each unit: the last for the test split, those before for validation, cut between two times so that
+    the numbers come closest."""
+    found = np.full(len(late), "train", dtype=object)
+    times, when = np.unique(-late, return_inverse=True)  # the latest first
+    held = np.bincount(when, weights=sizes)
+    total, begin = int(sizes.sum()), 0
+    for split in (name for name in DRAWN if name in shares):
+        if begin >= len(times):
+            break
+        filled = np.cumsum(held[begin:])
+        end = begin + 1 + int(abs(filled - total * shares[split]).argmin())
+        found[(when >= begin) & (when < end)] = split
+        begin = end
+    return found.tolist()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from gaia.config.schema import Table
-from gaia.data import columns, hashed
+from gaia.data import columns, hashed, moments
 from gaia.data import index as indexes
 from gaia.data.check import check
 from gaia.data.dataset import write_description
+from gaia.data.told import Told, splits_of
 from gaia.errors import GaiaError
 from gaia.inputs import tables
 from gaia.inputs.tables import Rows
@@ -56,14 +57,15 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     labels = ["" if nothing else indexes.printable(cell) for cell, nothing in said]
     left_out = [bool(named) and label not in named and not r for label, r in zip(labels, rows.reasons, strict=True)]
     columns.note(rows, config.label, "is none of data.classes: '{cell}'", np.flatnonzero(left_out))
-    contents = _contents(rows, categories, numbers)
+    told = _told(line, file, rows, config)
+    contents = _contents(rows, config)
     found = {"source": rows.sources, "label": labels, "split": "", "group": "", "reason": rows.reasons}
     index = pd.DataFrame(found, dtype=object)
     index["sha256"] = [hashlib.sha256(text.encode()).hexdigest() for text in contents]
     index["size"] = [len(text) for text in contents]
     index["verdict"] = ["quarantined" if reason else "ok" for reason in rows.reasons]
     index.loc[left_out, "verdict"] = "left out"
-    indexes.assign_splits(index, config, seed)
+    indexes.assign_splits(line, index, told, config, seed)
     for column in categories:
         _quarantine_unseen(index, column, rows.columns[column])
     indexes.write(out, index)
@@ -111,12 +113,40 @@ def _file(line: str, raw: Path) -> Path:
     raise GaiaError(f"{asked} none", f"name the one that is meant in lines.{line}.raw")
 
 
-def _contents(rows: Rows, categories: list[str], numbers: dict[str, NDArray[np.float64]]) -> list[str]:
-    """Each row's features as one text, the same for 1, 1.0 and 1e0, and for any order of columns."""
-    parts = {column: rows.columns[column] for column in categories}
-    for column, values in numbers.items():
-        parts[column] = ["" if np.isnan(value) else repr(value + 0.0) for value in values.tolist()]
-    return ["\x1f".join(cells) for cells in zip(*(parts[column] for column in sorted(parts)), strict=True)]
+def _contents(rows: Rows, config: Table) -> list[str]:
+    """Each row as one text, but for its label and split: the same for 1, 1.0 and 1e0, for any order of columns, and
+    whichever are features. Where equal rows are no duplicates (data.duplicates), each has its number among them."""
+    parts = []
+    for column in sorted(set(rows.columns) - {config.label, config.splits.column}):
+        values = tables.numbers(rows.columns[column], rows.decimal)[0].tolist()
+        pairs = zip(rows.columns[column], values, strict=True)
+        parts.append([repr(value + 0.0) if value == value else cell for cell, value in pairs])
+    found = ["\x1f".join(cells) for cells in zip(*parts, strict=True)]
+    if not config.duplicates:
+        seen: Counter[str] = Counter()
+        for i, key in enumerate(map("\x1f".join, zip(found, rows.columns[config.label], strict=True))):
+            seen[key] += 1
+            found[i] += f"\x1f{seen[key]}" if seen[key] > 1 else ""
+    return found
+
+
+def _told(line: str, file: Path, rows: Rows, config: Table) -> list[Told]:
+    """What each row tells of its split, group and date; a row without one that it needs gets a reason."""
+    splits, by, group = config.splits.column, config.splits.by, config.group
+    found = [Told()] * len(rows.sources)
+    if group:
+        columns.note(rows, group, "is empty", [i for i, cell in enumerate(rows.columns[group]) if not cell])
+        found = [one._replace(group=cell) for one, cell in zip(found, rows.columns[group], strict=True)]
+    if by:
+        dates, undated = moments.read(rows.columns[by])
+        for i in np.flatnonzero(undated).tolist():
+            columns.note(rows, by, f"is no date: {moments.hint(rows.columns[by][i])}", [i])
+        found = [one._replace(date=date) for one, date in zip(found, dates, strict=True)]
+    if splits:
+        said = zip(rows.columns[splits], rows.reasons, strict=True)
+        words = splits_of(line, f"{file}: {splits}", ["train" if reason else cell for cell, reason in said])
+        found = [one._replace(split=split) for one, split in zip(found, words, strict=True)]
+    return found
 
 
 def _quarantine_unseen(index: pd.DataFrame, column: str, cells: list[str]) -> None:

@@ -81,13 +81,14 @@ def _latency(model: Any, inputs: list[Any]) -> float:
 
 
 def _leakage(index: Path) -> Gate:
-    """How many items have their like (the same content, or a near-duplicate) in another split."""
+    """How many items have their like in another split: the same content and label, or the same group."""
     import csv
 
     with index.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["verdict"] == "ok"]
-    split: dict[str, str] = {}  # that of the first item with this content, or in this group
+    split: dict[tuple[str, ...], str] = {}  # that of the first item with this content, or in this group
     leaked = 0
     for row in rows:
-        leaked += {row["split"]} != {split.setdefault(row[key], row["split"]) for key in ("sha256", "group")}
+        keys = (row["sha256"], row["label"]), (row["group"],)
+        leaked += {row["split"]} != {split.setdefault(key, row["split"]) for key in keys}
     return Gate("leakage", 0, leaked, leaked == 0)
