@@ -236,10 +236,16 @@ class Table(Data):
             raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
         if self.without and not self.rest():
             raise Unfit("has columns in without, and no rest that they could be taken from", "leave without empty")
-        if self.label in self.told() or self.splits.column in self.columns():
-            column = self.label if self.label in self.told() else self.splits.column
-            raise Unfit(f"uses the column '{column}' twice", "what says the split, the group or the date is no answer")
+        twice = [*[column for column in self.told() if column == self.label], self.splits.column]
+        if twice[0] in self.columns():
+            raise Unfit(
+                f"uses the column '{twice[0]}' twice", "what says the split, the group or the date is no answer"
+            )
         return self
+
+    def told(self) -> list[str]:
+        """The columns by which rows are split."""
+        return [column for column in (self.splits.column, self.splits.by, self.group) if column]
 
     def columns(self) -> list[str]:
         """The columns that are named: the label's and each feature's; those that `rest` takes are known to prepare."""
@@ -253,10 +259,6 @@ class Table(Data):
     def rest(self) -> list[str]:
         """Which of `categories` and `numbers` take all columns that no other key names."""
         return [key for key in ("categories", "numbers") if getattr(self, key) == REST]
-
-    def told(self) -> list[str]:
-        """The columns by which rows are split."""
-        return [column for column in (self.splits.column, self.splits.by, self.group) if column]
 
 
 class Model(Open):
