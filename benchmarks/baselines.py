@@ -130,12 +130,12 @@ OURS = {  # a table's line says one word otherwise, or two
 def ours(seed: int, entry: dict[str, Any]) -> tuple[Dataset, dict[str, float]]:
     """The stages of `dvc repro`, called one after another; the metrics that they write."""
     from gaia.runtime import artifact
-    from gaia.stages import compose, evaluate, prepare, train
+    from gaia.stages import compose, evaluate, prepare, train, weights
 
     YAML().dump({"lines": {"case": {"raw": "case", "bucket": "data", "seed": seed, **entry}}}, Path("params.yaml"))
     start = time.process_time()
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        for stage in (compose.compose, prepare.prepare, train.train, evaluate.evaluate):
+        for stage in (compose.compose, weights.weights, prepare.prepare, train.train, evaluate.evaluate):
             stage("case")
     cpu = time.process_time() - start
     metrics = artifact.read_json(paths.reports("case") / "metrics.json")

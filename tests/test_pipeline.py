@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -59,6 +60,21 @@ def test_another_threshold_is_evaluated_and_shipped_without_training(project: Pr
     assert contract["threshold"] == 0.9
     assert outputs(project)["data/models/plants"] != before["data/models/plants"]
     assert outputs(project)["data/training/plants"] == before["data/training/plants"]
+
+
+def test_a_rule_ships_as_a_number_and_folds_train_nothing_that_ships(project: Project) -> None:
+    before = outputs(project)
+    asked = {"threshold": {"maximise": "f1"}, "folds": 2}
+    project.edit("params.yaml", lambda p: merge(p, {"lines": {"cultures": {"evaluation": asked}}}))
+    assert project.repro() - COMPOSE == {"evaluate@cultures"}
+    contract = json.loads(project.path("data/models/cultures/contract.json").read_text())
+    metrics = json.loads(project.path("data/reports/cultures/metrics.json").read_text())
+    assert 0 < contract["threshold"] < 1 and metrics["threshold"] == contract["threshold"]
+    index = pd.read_csv(project.path("data/prepared/cultures/index.csv"))
+    assert metrics["folds"]["n"] == (index["verdict"] == "ok").sum()
+    assert outputs(project)["data/training/cultures"] == before["data/training/cultures"]
+    report = project.path("data/reports/cultures/report.html").read_text()
+    assert "it gave the highest F1 on validation" in report and "Cross-validated: 2 trainings" in report
 
 
 def test_limits_of_photos_ship_and_are_reported_though_nothing_else_changes(project: Project) -> None:
