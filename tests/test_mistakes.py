@@ -142,6 +142,12 @@ IN_PARAMS = [
         "on",
         "is 'on'; it should be balanced, keys with values (the class and its weight), or null.",
     ),
+    (
+        "plants.data",
+        {"use": "photos", "group": "plant"},
+        "has group, which is 'plant'; it should be a pattern over ...",
+    ),
+    ("cultures.data", {"use": "cultures", "group": "contaminated"}, "uses the column 'contaminated' twice; ..."),
     ("bags.trainer.class_weights.healthy", 0, "is 0; it should be greater than 0."),
     (
         "bags.trainer.class_weights",
@@ -190,6 +196,8 @@ IN_PARAMS = [
 
 # A key of a file in conf/, the value given to it (() deletes it), and what is said of it
 IN_CONF = [
+    ("conf/data/photos.yaml", "label", "(", "is '(', which is no pattern: ...; mind brackets and backslashes."),
+    ("conf/data/photos.yaml", "near_duplicates", 12, "is 12; it should be true or false."),
     (TRAINER, "schedule", "cosin", "is 'cosin'; it should be 'constant' or 'cosine' (did you mean 'cosine'?)."),
     (TRAINER, "batch_size", (), "is missing; give it a value."),
     (CONFIG, "sed", 3, "is an unknown key; known are ... (did you mean 'seed'?)."),
@@ -377,6 +385,16 @@ def test_a_mistake_in_a_line_is_one_sentence(key: str, value: Any, said: str) ->
     shown = "plants.trainer.a" if key == "plants.trainer.a.b" else key
     sentence = complaint()
     assert says(sentence, f"params.yaml: lines.{shown} {said}"), sentence
+
+
+def test_folds_of_what_is_split_by_date_are_refused() -> None:
+    only("cultures")
+    param("cultures.data", {"use": "cultures", "splits": {"by": "day"}})
+    change("conf/evaluation/default.yaml", "folds", 5)
+    sentence = complaint()
+    assert says(sentence, "conf/evaluation/default.yaml: folds is set, and data.splits.by is 'day'; folds would ..."), (
+        sentence
+    )
 
 
 @pytest.mark.parametrize(("file", "key", "value", "said"), IN_CONF)

@@ -39,7 +39,7 @@ def check(sources: Sources, spec: Framework, content: dict[str, Any]) -> PhotoLi
             )
     if problems:
         raise GaiaError.several(problems)
-    if problems := _no_classes(sources, line):
+    if problems := [*_no_classes(sources, line), *_future(sources, line)]:
         raise GaiaError.several(problems)
     return line
 
@@ -56,6 +56,14 @@ def _no_classes(sources: Sources, line: PhotoLine | TableLine) -> list[Problem]:
             found.append((f"{sources.place('trainer', 'class_weights')} names '{name}'", name))
     known = f"it should be one of the classes {', '.join(classes)}"
     return [Problem(said, f"{known}{nearest(name, classes)}") for said, name in found]
+
+
+def _future(sources: Sources, line: PhotoLine | TableLine) -> list[Problem]:
+    """Folds know no time: each would be answered by models that have seen later items."""
+    if not line.data.splits.by or line.evaluation.folds is None:
+        return []
+    found = f"{sources.place('evaluation', 'folds')} is set, and data.splits.by is '{line.data.splits.by}'"
+    return [Problem(found, "folds would train on what comes later; set one of the two to null")]
 
 
 def _unset(content: Any) -> dict[Keys, None]:
