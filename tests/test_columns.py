@@ -92,6 +92,13 @@ def test_rest_takes_the_columns_that_nobody_names(
     assert types(prepared(tmp_path, lines, **changes)) == expected
 
 
+def test_rest_leaves_alone_what_rows_are_split_by(tmp_path: Path) -> None:
+    by_date = Splits(validation=0.3, test=0.3, by="days")
+    assert types(prepared(tmp_path, rows(), numbers="rest", splits=by_date)) == {"co2": "number"}
+    taken = prepared(tmp_path, rows(), categories="rest", group="id", dates={"sown": "sown"}, without=["co2", "days"])
+    assert list(types(taken)) == ["kind", "alive", "size", "sown"]
+
+
 def test_what_rest_took_is_said_and_what_nearly_were_numbers(tmp_path: Path) -> None:
     lines = rows()
     lines[7] = lines[7].replace(",7,", ",seven,")

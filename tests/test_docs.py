@@ -52,7 +52,7 @@ def verbs(at: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[
 VERBS = dict(verbs(parser()))
 OF_ALL = {"--help", "--json"}
 PUBLIC = {"Predictor": Predictor, "gaia.runtime.load": load, "gaia.runtime.answers": answers}  # and what gaia names
-INNER = {"open_model"}  # for sealing an artifact
+INNER = {"open_model", "reader"}  # for sealing an artifact
 FIELDS = {"contract"}  # of a dataclass, without a default
 SECTIONS = dict(re.findall(r"^### `gaia ([\w ]+)`\n(.*?)(?=^##|\Z)", TEXTS["docs/cli.md"], re.M | re.S))
 

@@ -27,6 +27,11 @@ from gaia.evaluation.report import decimal, percent, render, size
 from gaia.runtime.predictor import Predictor
 
 TWO = ["dandelion", "grass"]
+OF_ARTIFACT = {
+    "artifact_bytes": 9_400_000, "temperature": 1.25, "uncalibrated": {"log_loss": 0.5, "calibration_error": 0.1},
+    "coverage": 0.95, "covered_accuracy": 0.9, "risk": [[1.0, 0.1], [0.5, 0.0]], "threshold": 0.5, "folds": None,
+    "baselines": {name: {"accuracy": 0.5, "log_loss": 0.69} for name in ("linear", "majority")},
+}  # fmt: skip
 
 
 def answers(truth: list[int], first: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -294,13 +299,7 @@ def report(labels: list[str], photo: bool = True, wrong: bool = True, **changes:
         "threshold": 0.5,
         "threshold_how": "as it was set",
         "refitted_on": None,
-        "metrics": metrics.score(truth, p, predicted, labels, 0)
-        | {
-            "artifact_bytes": 9_400_000,
-            "threshold": 0.5,
-            "baselines": {name: {"accuracy": 0.5, "log_loss": 0.69} for name in ("linear", "majority")},
-            "folds": None,
-        },
+        "metrics": metrics.score(truth, p, predicted, labels, 0) | OF_ARTIFACT,
         "history": pd.DataFrame(
             {
                 "epoch": epochs,
@@ -387,7 +386,7 @@ def test_a_report_of_one_class_and_an_empty_history_still_renders() -> None:
         "curves": drawn(truth, p, TWO),
         "history": pd.DataFrame({"epoch": [1], "train_accuracy": [np.nan]}),
     }
-    given["metrics"] |= metrics.score(truth, p, given["predicted"], TWO, 0)
+    given["metrics"] = metrics.score(truth, p, given["predicted"], TWO, 0) | OF_ARTIFACT
     page = render(given)
     assert "need test photos of more than one class" in page and "How it learned" not in page
     assert not re.search(r">\s*nan\b", page)

@@ -25,7 +25,7 @@ from gaia.frameworks.sklearn import export, fit
 from gaia.runtime import contract, load
 from gaia.runtime.contract import Contract
 from gaia.runtime.predictor import Predictor
-from gaia.stages import compose, evaluate, prepare, train
+from gaia.stages import compose, evaluate, prepare, train, weights
 from served import serving
 
 MODELS = ("logistic", "hist_boosting")
@@ -253,7 +253,7 @@ def test_one_word_switches_a_line_which_is_sealed_and_served(here: Path, model: 
     own = {"use": "table", "label": "label", "categories": "rest", "numbers": "rest"}
     param("cultures.data", own)
     change("params.yaml", "demo")
-    for stage in (compose.compose, prepare.prepare, train.train, evaluate.evaluate):
+    for stage in (compose.compose, prepare.prepare, weights.weights, train.train, evaluate.evaluate):
         stage("cultures")
     folder = Path("data/models/cultures")
     model_ = load.load(folder)

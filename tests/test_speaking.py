@@ -14,8 +14,9 @@ import onnxruntime
 import pytest
 
 from conftest import Project
+from gaia.evaluation.calibration import calibrated
 from gaia.frameworks.onnx import OPSET, describe
-from gaia.runtime import contract, golden
+from gaia.runtime import artifact, contract, golden
 from gaia.runtime.load import load
 
 
@@ -24,17 +25,19 @@ def test_a_server_that_knows_onnx_alone_can_ask_and_understand(built: Project, l
     folder = built.path("data/models", line)
     promised = contract.read(folder)
     session = onnxruntime.InferenceSession(folder / "model.onnx")
-    (asked,), (given,) = session.get_inputs(), session.get_outputs()
+    (asked,), (given, strange) = session.get_inputs(), session.get_outputs()
     assert (asked.name, asked.type, asked.shape) == ("photos", "tensor(uint8)", ["n", 32, 32, 3])
     assert (given.name, given.type, given.shape) == ("probabilities", "tensor(float)", ["n", 2])
+    assert (strange.name, strange.type, strange.shape) == ("strangeness", "tensor(float)", ["n"])
     model = onnx.load(folder / "model.onnx")
     assert {each.version for each in model.opset_import if each.domain == ""} == {OPSET}
     about = session.get_modelmeta().custom_metadata_map
     keys = [each.key for each in model.metadata_props]
-    assert keys == sorted(about) == ["format", "labels", "line", "positive", "question", "threshold"]
+    assert keys == sorted(about) == ["format", "labels", "line", "positive", "question", "strange_above", "threshold"]
     assert json.loads(about["labels"]) == promised["labels"]
     assert (about["line"], about["positive"]) == (line, promised["positive"])
     assert (float(about["threshold"]), about["question"]) == (promised["threshold"], promised["question"])
+    assert float(about["strange_above"]) == promised["strange_above"]
     photos = golden.inputs(load(folder), golden.read(folder)["inputs"])
     answers = session.run(["probabilities"], {"photos": photos})[0]
     assert np.allclose(answers, golden.read(folder)["probabilities"], atol=1e-3)
@@ -96,4 +99,5 @@ def test_the_weights_load_into_the_plain_model(built: Project, tmp_path: Path, l
     file = tmp_path / "photos.npy"
     np.save(file, photos)
     subprocess.run([sys.executable, "-c", plain, str(folder), str(file)], check=True)
-    assert np.allclose(np.load(file), model.probabilities(photos), atol=2e-3)
+    answers = calibrated(np.load(file), artifact.manifest(folder)["temperature"])  # the weights are as trained
+    assert np.allclose(answers, model.probabilities(photos), atol=2e-3)

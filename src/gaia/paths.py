@@ -51,6 +51,12 @@ def weights(line: str) -> Path:
     return Path("data/weights") / line
 
 
+def validation(line: str) -> Path:
+    """What the model answered on the validation split before any refit, float32 [items, classes]: what calibrates, and
+    chooses thresholds."""
+    return training(line) / "validation.npy"
+
+
 def checkpoints(line: str) -> Path:
     """Training state for resuming after an interruption; never shipped."""
     return Path("data/checkpoints") / line

@@ -56,10 +56,10 @@ def _threshold_problems(root: Path, line: str, config: PhotoLine | TableLine) ->
 
 
 def _folders(root: Path, config: PhotoLine | TableLine) -> list[str]:
-    """The sub-folders of the raw data of a photo line, which are its classes: unless these stand in the photos' names,
-    in a file, or below splits."""
+    """The sub-folders of the raw data of a photo line, which are its classes; none where those stand in names, in a
+    file, or below splits."""
     folder = root / paths.raw(config.raw)
-    if not isinstance(config, PhotoLine) or not folder.is_dir() or config.data.label or config.data.labels:
+    if not isinstance(config, PhotoLine) or config.data.label or config.data.labels or not folder.is_dir():
         return []
-    found = sorted(unicodedata.normalize("NFC", f.name) for f in folder.glob("[!.]*") if f.is_dir())
-    return [] if any(name.casefold().startswith("train") for name in found) else found
+    known = sorted(unicodedata.normalize("NFC", f.name) for f in folder.glob("[!.]*") if f.is_dir())
+    return [] if any(name.casefold().startswith("train") for name in known) else known

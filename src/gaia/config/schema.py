@@ -236,11 +236,9 @@ class Table(Data):
             raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
         if self.without and not self.rest():
             raise Unfit("has columns in without, and no rest that they could be taken from", "leave without empty")
-        twice = [*[column for column in self.told() if column == self.label], self.splits.column]
-        if twice[0] in self.columns():
-            raise Unfit(
-                f"uses the column '{twice[0]}' twice", "what says the split, the group or the date is no answer"
-            )
+        if self.label in self.told() or self.splits.column in self.columns():
+            column = self.label if self.label in self.told() else self.splits.column
+            raise Unfit(f"uses the column '{column}' twice", "what says the split, the group or the date is no answer")
         return self
 
     def told(self) -> list[str]:
@@ -365,7 +363,8 @@ _Threshold = Annotated[
 class Evaluation(Strict):
     positive: str | None
     threshold: _Threshold
-    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # what was composed long ago has no such key
+    refuse: Annotated[float, Field(gt=0, lt=0.5)] | None = None  # what was composed long ago has no such key,
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # nor this
 
 
 class Gates(Strict):

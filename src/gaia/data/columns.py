@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,16 +37,14 @@ class Column(NamedTuple):
 
 
 def wanted(line: str, file: Path, config: Table) -> list[str]:
-    """The columns that have to be read. Raises GaiaError if the file can't be read, or lacks one of `data.without`."""
-    named = [*config.columns(), *config.told()]
-    if not config.rest():
-        return named
-    there = tables.header(line, file, config.separator, config.encoding)
+    """The columns to be read: all, since rows may differ by those, too, that nobody names; but for one of these that
+    stands there twice. Raises GaiaError if the file can't be read, or lacks one of `data.without`."""
+    named = list(dict.fromkeys([*config.columns(), *config.told()]))
+    there = Counter(tables.header(line, file, config.separator, config.encoding))
     if lacking := [column for column in config.without if column not in there]:
         known = f"its columns are {', '.join(there)}{nearest(lacking[0], there)}"
         raise GaiaError(f"{line}: data.without names '{lacking[0]}', which {file} lacks", known)
-    left = [column for column in there if column not in named and column not in config.without]
-    return [*named, *dict.fromkeys(left)]
+    return [*named, *(column for column, times in there.items() if times == 1 and column not in named)]
 
 
 def features(line: str, rows: Rows, config: Table) -> list[Column]:
@@ -113,7 +112,8 @@ def _truths(cells: list[str]) -> list[str] | None:
 
 def _rest(line: str, rows: Rows, config: Table) -> list[Column]:
     """The features that `rest` takes, which is said on screen."""
-    named, rest, found, unused = {*config.columns(), *config.told(), *config.without}, config.rest(), [], []
+    named = {*config.columns(), *config.told(), *config.without}
+    rest, found, unused = config.rest(), [], []
     for column in (column for column in rows.columns if rest and column not in named):
         cells = [cell for cell, reason in zip(rows.columns[column], rows.reasons, strict=True) if not reason]
         filled = [cell for cell in cells if cell.lower() not in tables.EMPTY]

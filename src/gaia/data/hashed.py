@@ -89,7 +89,7 @@ def check_all(root: Path = Path()) -> None:
         params = yaml.read(root / paths.PARAMS)
     lines, demo = (section if isinstance(section := params.get(key), dict) else {} for key in ("lines", "demo"))
     raws = (entry.get("raw") for entry in lines.values() if isinstance(entry, dict))
-    check([raw for raw in (*demo, *raws) if isinstance(raw, str) and paths.RAW.match(raw)], root)
+    check([raw for raw in (*demo, *raws, paths.WEIGHTS) if isinstance(raw, str) and paths.RAW.match(raw)], root)
 
 
 def _shown(name: str) -> bool:

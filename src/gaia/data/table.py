@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     check.check).
     """
     file = _file(line, raw)
-    asked_for = columns.wanted(line, file, config)
-    wanted = {column: column for column in (*asked_for, *_others(line, file, config, asked_for))}
+    wanted = {column: column for column in columns.wanted(line, file, config)}
     rows = tables.read(line, file, wanted, config.separator, config.decimal, config.encoding)
     asked = columns.features(line, rows, config)
     categories = [feature.column for feature in asked if feature.type == "category"]
@@ -130,13 +128,6 @@ def _contents(rows: Rows, config: Table) -> list[str]:
             seen[key] += 1
             found[i] += f"\x1f{seen[key]}" if seen[key] > 1 else ""
     return found
-
-
-def _others(line: str, file: Path, config: Table, named: Iterable[str]) -> list[str]:
-    """The columns that the configuration doesn't name, by which rows may differ, too; what several are called is left
-    out."""
-    there = Counter(tables.header(line, file, config.separator, config.encoding))
-    return [column for column, n in there.items() if n == 1 and column not in named]
 
 
 def _told(line: str, file: Path, rows: Rows, config: Table) -> list[Told]:

@@ -61,9 +61,21 @@ class Folds(TypedDict):
     roc_auc_high: float | None
 
 
+class Uncalibrated(TypedDict):
+    """The same test, answered at a temperature of 1."""
+
+    log_loss: float | None
+    calibration_error: float | None
+
+
 class Metrics(Scores):
     """metrics.json"""
 
+    temperature: float  # see calibration.temperature
+    uncalibrated: Uncalibrated
+    coverage: float  # share of answers that are not doubted, as see gaia.runtime.doubt (but for its band)
+    covered_accuracy: float | None  # of those
+    risk: list[list[float]]  # [share, error]: of the surest share of the answers, how many are wrong
     artifact_bytes: int
     threshold: float | None  # of the positive class; None where there are more than two
     baselines: dict[str, Baseline]  # linear, majority

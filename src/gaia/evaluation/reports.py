@@ -13,9 +13,11 @@ from gaia.data import cells
 from gaia.data.dataset import Dataset
 from gaia.data.splits import SPLITS
 from gaia.evaluation import curves, mistakes, report
+from gaia.evaluation.calibration import uncalibrated
+from gaia.evaluation.familiar import coverage
 from gaia.evaluation.importance import importance, sample
 from gaia.evaluation.metrics import Array, Metrics, score
-from gaia.runtime import artifact
+from gaia.runtime import artifact, doubt
 from gaia.runtime.artifact import Manifest
 from gaia.runtime.contract import Contract
 from gaia.runtime.predictor import Predictor
@@ -42,13 +44,21 @@ def measure(model: Predictor, data: Dataset, manifest: Manifest, seed: int, how:
     rows, labels = data.rows("test"), model.labels
     positive = labels.index(model.contract["positive"])
     truth = data.truth[rows]
-    probabilities = np.concatenate([model.probabilities(data.take(block)) for block in data.blocks(rows)])
+    answered, doubts = [], []
+    for block in data.blocks(rows):
+        inputs = data.take(block)
+        answered.append(said := model.ask(inputs))
+        doubts += doubt.reasons(model, inputs, said, band=0)
+    probabilities = np.concatenate([said.probabilities for said in answered])
     predicted = model.decide(probabilities)
     some = sample(len(rows), 2000 if data.features else 100, seed)
     worst = mistakes.worst(truth, probabilities, predicted)
     return Measured(
         {
             **score(truth, probabilities, predicted, labels, positive),
+            "temperature": (temperature := manifest.get("temperature", 1.0)),
+            "uncalibrated": uncalibrated(truth, probabilities, temperature),
+            **coverage(predicted == truth, probabilities.max(axis=1), doubts),
             "artifact_bytes": sum(file["size"] for file in manifest["files"]),
             "threshold": model.contract["threshold"] if len(labels) == 2 else None,
             "baselines": {},

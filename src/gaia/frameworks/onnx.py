@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from gaia.runtime.contract import Contract
 
-INPUT, OUTPUT = "photos", "probabilities"
+INPUT, OUTPUT, STRANGENESS = "photos", "probabilities", "strangeness"
 OPSET = 18  # of every model: the newest that both exporters write
 
 
@@ -58,7 +59,25 @@ def describe(file: Path, contract: Contract) -> None:
     said: dict[str, str] = {"line": contract["line"], "question": contract["question"] or ""}
     said |= {"labels": json.dumps(contract["labels"], ensure_ascii=False), "positive": contract["positive"]}
     said |= {"threshold": repr(contract["threshold"]), "format": str(contract["format"])}
+    if "strange_above" in contract:
+        said["strange_above"] = repr(contract["strange_above"])
     onnx.helper.set_model_props(model, dict(sorted(said.items())))
+    file.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def calibrate(file: Path, temperature: float) -> None:
+    """Let a file answer p^(1/temperature) over its sum where it answered p. The same bytes each time."""
+    model = onnx.load(file)
+    graph, raw = model.graph, "uncalibrated"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            _replace(names, [raw if name == OUTPUT else name for name in names])
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(1 / temperature, np.float32), "sharpness"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1], np.int64), "classes"))
+    make = onnx.helper.make_node
+    graph.node.append(make("Pow", [raw, "sharpness"], ["powers"], name="calibrated-powers"))
+    graph.node.append(make("ReduceSum", ["powers", "classes"], ["sums"], name="calibrated-sums"))
+    graph.node.append(make("Div", ["powers", "sums"], [OUTPUT], name="calibrated"))
     file.write_bytes(model.SerializeToString(deterministic=True))
 
 

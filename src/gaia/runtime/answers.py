@@ -92,7 +92,7 @@ def batches_of_table_file(model: Predictor, file: Path, band: float = 0) -> Iter
 
 def of_inputs(model: Predictor, inputs: Any, names: list[str], band: float = 0) -> list[Answer]:
     """Inputs as `Predictor.read_photos` or `read_rows` give them, by their names -> an answer for each."""
-    probabilities, labels = model.probabilities(inputs), model.labels
+    said, labels = model.ask(inputs), model.labels
     return [
         {
             "input": name,
@@ -101,7 +101,7 @@ def of_inputs(model: Predictor, inputs: Any, names: list[str], band: float = 0) 
             "uncertain": why,
         }
         for name, row, decided, why in zip(
-            names, probabilities, model.decide(probabilities), doubt.reasons(model, inputs, probabilities, band),
+            names, said.probabilities, model.decide(said.probabilities), doubt.reasons(model, inputs, said, band),
             strict=True,
         )
     ]  # fmt: skip

@@ -54,6 +54,7 @@ class Facts(TypedDict):
     packages: dict[str, str]
     weights: NotRequired[Weights]  # left out where training began from scratch
     config_sha256: str
+    temperature: NotRequired[float]  # by which the model's own answers were calibrated; it stands in the model's file
 
 
 class Manifest(Facts):

@@ -37,6 +37,7 @@ class Feature(TypedDict):
     range: NotRequired[list[float]]  # the least and the greatest number that training has seen
     order: NotRequired[list[str]]  # a number that is written as one of these words: its place, from 0
     date: NotRequired[bool]  # a number that is written as a date: days since 1970-01-01
+    gaps: NotRequired[float]  # share of training's rows that lack this number
 
 
 class TableInput(TypedDict):
@@ -61,6 +62,7 @@ class Contract(TypedDict):
     labels: list[str]  # in the order of the probabilities
     positive: str
     threshold: float  # of the positive one, where there are two
+    strange_above: NotRequired[float]  # from above which strangeness on training saw nothing like it
 
 
 def make(

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from gaia.runtime.contract import Contract
-from gaia.runtime.predictor import Predictor, Probabilities
+from gaia.runtime.predictor import Predictor, Probabilities, Said
+
+STRANGE = "unlike anything this version was trained on"
 
 
-def reasons(model: Predictor, inputs: Any, probabilities: Probabilities, band: float) -> list[list[str]]:
-    """For each input (as `Predictor.probabilities` takes them) why its answer, float32 [n, classes], is uncertain;
-    nothing where it is not. `band`, 0..1: how close to the decision's border is too close."""
-    close = _close(model.contract, probabilities, band) if band > 0 else [[] for _ in probabilities]
-    return [[*near, *outside] for near, outside in zip(close, _outside(model.contract, inputs), strict=True)]
+def reasons(model: Predictor, inputs: Any, said: Said, band: float) -> list[list[str]]:
+    """For each input (as `Predictor.ask` takes them) why its answer is uncertain; nothing where it is not. `band`,
+    0..1: how close to the decision's border is too close."""
+    close = _close(model.contract, said.probabilities, band) if band > 0 else [[] for _ in said.probabilities]
+    parts = zip(_strange(model.contract, said), close, _outside(model.contract, inputs), strict=True)
+    return [[*strange, *near, *outside] for strange, near, outside in parts]
+
+
+def _strange(contract: Contract, said: Said) -> list[list[str]]:
+    """A number that is none is strange, too."""
+    if said.strangeness is None:
+        return [[] for _ in said.probabilities]
+    return [[] if known else [STRANGE] for known in (said.strangeness <= contract["strange_above"]).tolist()]
 
 
 def _close(contract: Contract, probabilities: Probabilities, band: float) -> list[list[str]]:
@@ -33,14 +44,15 @@ def _close(contract: Contract, probabilities: Probabilities, band: float) -> lis
 
 
 def _outside(contract: Contract, inputs: Any) -> list[list[str]]:
-    """Numbers that are outside of what training saw, where the contract knows that."""
+    """Numbers that are outside of what training saw, or missing though none ever was, where the contract knows that."""
     asked = contract["input"]
     found: list[list[str]] = [[] for _ in range(len(inputs))]
     for feature in asked["features"] if asked["kind"] == "table" else []:
-        if (seen := feature.get("range")) is None:
-            continue
-        low, high = seen
-        for at, value in enumerate(inputs[feature["name"]]):
+        low, high = feature.get("range", (-math.inf, math.inf))
+        complete = feature.get("gaps") == 0
+        for at, value in enumerate(inputs[feature["name"]] if complete or "range" in feature else []):
             if value < low or value > high:
                 found[at].append(f"{feature['name']} is {value:,.10g}; training saw {low:,.10g} to {high:,.10g}")
+            elif complete and value != value:
+                found[at].append(f"{feature['name']} is empty; in training it never was")
     return found

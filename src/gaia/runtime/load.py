@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 from gaia.config.framework import framework
 from gaia.runtime import artifact, contract, golden
@@ -26,6 +27,10 @@ def load(folder: Path, mend: str | None = None, threads: int | None = None) -> P
 def open_model(folder: Path, promised: Contract, threads: int | None = None) -> Predictor:
     """A predictor over the model file that the contract names, neither verified nor tested: for those who do that
     themselves, and for sealing a new artifact. One call computes with so many `threads`; None: one for each core."""
+    return Predictor(promised, reader(promised).open_model(folder / promised["model"], promised, threads))
+
+
+def reader(promised: Contract) -> ModuleType:
+    """The module that opens the model's file."""
     made_by = promised["framework"]
-    reader = importlib.import_module(framework(made_by).reader if made_by else "gaia.runtime.onnx")
-    return Predictor(promised, reader.open_model(folder / promised["model"], promised, threads))
+    return importlib.import_module(framework(made_by).reader if made_by else "gaia.runtime.onnx")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 Probabilities = NDArray[np.float32]
 
 
+class Said(NamedTuple):
+    """What a model says of n inputs."""
+
+    probabilities: Probabilities  # [n, classes], rows summing to 1
+    strangeness: NDArray[np.float32] | None = None  # [n]; see the contract's `strange_above`
+
+
 @dataclass(frozen=True)
 class Predictor:
     """What an artifact promises (its contract) and the function that keeps it."""
 
     contract: Contract
-    run: Callable[[Any], Probabilities]
+    run: Callable[[Any], Said | Probabilities]
 
     @property
     def labels(self) -> list[str]:
@@ -50,11 +57,16 @@ class Predictor:
             raise GaiaError(f"{self.contract['line']} answers from a {asked['kind']}, not from a table.")
         return asked
 
+    def ask(self, inputs: Any) -> Said:
+        """What the model says of inputs as `read_photos` or `read_rows` give them."""
+        if len(inputs) == 0:
+            return Said(np.zeros((0, len(self.labels)), dtype=np.float32))
+        said = self.run(inputs)
+        return said if isinstance(said, Said) else Said(said)
+
     def probabilities(self, inputs: Any) -> Probabilities:
         """float32 [n, classes], rows summing to 1, for inputs as `read_photos` or `read_rows` give them."""
-        if len(inputs) == 0:
-            return np.zeros((0, len(self.labels)), dtype=np.float32)
-        return self.run(inputs)
+        return self.ask(inputs).probabilities
 
     def decide(self, probabilities: Probabilities) -> NDArray[np.int64]:
         """The answers, as positions in `labels` [n].

@@ -17,7 +17,7 @@ def compose(line: str) -> None:
     lines = compose_lines()
     if line not in lines:
         raise GaiaError(f"params.yaml has no line '{line}'", f"its lines are {', '.join(lines)}")
-    hashed.check(each.raw for each in lines.values())
+    hashed.check([*(each.raw for each in lines.values()), paths.WEIGHTS])
     header = "Composed by `dvc repro` from params.yaml and conf/; edit those."
     yaml.write(paths.config(line), dump(lines[line]), header)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia import files, paths
 from gaia.config import stored, yaml
@@ -13,21 +14,22 @@ from gaia.config.schema import PhotoLine, TableLine
 from gaia.console import console
 from gaia.data import dataset
 from gaia.data.dataset import Dataset
-from gaia.evaluation import folds, reports, thresholds
+from gaia.evaluation import calibration, familiar, folds, reports, thresholds
 from gaia.evaluation.baselines import baselines
-from gaia.evaluation.metrics import Folds
+from gaia.evaluation.metrics import Array, Folds
 from gaia.evaluation.results import accuracy
 from gaia.evaluation.thresholds import Threshold
 from gaia.evaluation.timings import timed
-from gaia.frameworks import onnx
+from gaia.frameworks import onnx, strangeness
 from gaia.runtime import artifact, contract, golden
-from gaia.runtime.load import load, open_model
+from gaia.runtime.contract import Contract
+from gaia.runtime.load import load, open_model, reader
 from gaia.runtime.predictor import Predictor
-from gaia.stages.fitting import VALIDATION
 from gaia.stages.folds import answered
 from gaia.stages.process import run
 
 GOLDEN_INPUTS = 8
+STRANGENESS_INPUTS = 2000  # of the training split, at most
 
 
 def evaluate(line: str) -> None:
@@ -57,20 +59,30 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
     trained = artifact.read_json(training / "training.json", f"remove {training}, and `dvc repro` makes it anew")
     with files.replaced_folder(out) as beside:
         for file in training.iterdir():
-            if file.name not in ("training.json", VALIDATION):
+            if file.name not in ("training.json", paths.validation(line).name):
                 shutil.copyfile(file, beside / file.name)
-        promised = contract.make(line, config, data.labels, data.features, trained.pop("model"))
-        answers, truth = np.load(training / VALIDATION), data.truth[data.rows("validation")]
-        positive = data.labels.index(promised["positive"])
-        threshold = thresholds.choose(line, config.evaluation.threshold, truth, answers, positive)
+        features = familiar.with_gaps(data.features, data.take(data.rows("train"))) if data.features else []
+        promised = contract.make(line, config, data.labels, features, trained.pop("model"))
+        answers, truth = np.load(paths.validation(line)), data.truth[data.rows("validation")]
+        temperature = _calibrate(beside, promised, answers, truth)
+        threshold = thresholds.choose(
+            line, config.evaluation.threshold, truth, calibration.calibrated(answers, temperature),
+            data.labels.index(promised["positive"]),
+        )  # fmt: skip
         promised["threshold"] = threshold.value
+        file = beside / promised["model"]
+        if file.suffix == ".onnx":
+            refuse = config.evaluation.refuse if config.data.kind == "photos" else None
+            if refuse and (distances := _familiarise(file, data)) is not None:
+                promised["strange_above"] = familiar.limit(distances, refuse)
+            onnx.describe(file, promised)
         contract.write(beside, promised)
-        if promised["model"].endswith(".onnx"):
-            onnx.describe(beside / promised["model"], promised)
         rows = data.rows("test")
         chosen = np.sort(rows[np.linspace(0, len(rows) - 1, min(GOLDEN_INPUTS, len(rows))).astype(int)])
         golden.write(beside, golden.record(open_model(beside, promised), data.take(chosen)))
-        artifact.seal(beside, {"line": line, **trained, "config_sha256": yaml.sha256(stored.dump(config, "gates"))})
+        config_sha256 = yaml.sha256(stored.dump(config, "gates"))
+        facts = {"line": line, **trained, "config_sha256": config_sha256, "temperature": temperature}
+        artifact.seal(beside, facts)
     return threshold
 
 
@@ -79,6 +91,32 @@ def cross_validated(line: str, config: PhotoLine | TableLine, data: Dataset, mod
     found = answered(line, config, data, count)
     decided, positive = model.decide(found.probabilities), data.labels.index(model.contract["positive"])
     return folds.summary(count, found.truth, found.probabilities, decided, data.labels, positive, config.seed)
+
+
+def _calibrate(folder: Path, promised: Contract, answers: Array, truth: Array) -> float:
+    """Let the model's file give calibrated probabilities, if there is a way; by which temperature, chosen by the
+    `answers` [n, classes] on the validation split."""
+    file = folder / promised["model"]
+    calibrate = onnx.calibrate if file.suffix == ".onnx" else getattr(reader(promised), "calibrate", None)
+    if not calibrate:
+        return 1.0
+    if (temperature := calibration.temperature(answers, truth)) != 1:
+        calibrate(file, temperature)
+    return temperature
+
+
+def _familiarise(file: Path, data: Dataset) -> NDArray[np.float64] | None:
+    """Let a network's file say how strange a photo is; how strange those of the validation split are. None if there is
+    no way."""
+    train, validation = data.rows("train"), data.rows("validation")
+    train = train[np.linspace(0, len(train) - 1, min(STRANGENESS_INPUTS, len(train))).astype(int)]
+    found = strangeness.features(file, [data.take(block) for block in data.blocks(np.append(train, validation))])
+    rulers = [strangeness.ruler(each[: len(train)], each[len(train) :]) for each in found]
+    if not rulers:
+        return None
+    strangeness.add(file, rulers)
+    far = [strangeness.distance(by, each[len(train) :]) for by, each in zip(rulers, found, strict=True)]
+    return np.asarray(np.max(far, axis=0))
 
 
 if __name__ == "__main__":

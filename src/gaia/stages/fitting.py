@@ -18,7 +18,6 @@ from gaia.frameworks.protocol import Fit, fitting
 from gaia.runtime import artifact
 from gaia.runtime.artifact import Weights
 
-VALIDATION = "validation.npy"  # float32 [validation items, classes]: what calibrates, and chooses thresholds
 FEW = 64  # items answered at once: a network holds what each of its layers answers
 
 

@@ -28,7 +28,7 @@ from gaia.runtime.artifact import Weights
 from gaia.runtime.golden import TOLERANCE
 from gaia.runtime.load import open_model
 from gaia.runtime.predictor import Predictor
-from gaia.stages.fitting import VALIDATION, Chosen, fit, refit, starting
+from gaia.stages.fitting import Chosen, fit, refit, starting
 from gaia.stages.process import run
 
 
@@ -70,7 +70,7 @@ def _write(
     file = exporting(config).export(shipped, data, out)
     model = open_model(out, contract.make(line, config, data.labels, data.features, file))
     _compare(config, shipped, data, model, out / file)
-    np.save(out / VALIDATION, chosen.answers)
+    np.save(paths.validation(line), chosen.answers)
     fitted = chosen.fitted
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False, lineterminator="\n")
     kept = fitted.history[fitted.kept_epoch - 1]

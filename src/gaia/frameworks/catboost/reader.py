@@ -35,3 +35,14 @@ def open_model(file: Path, contract: Contract, threads: int | None = None) -> Ca
         return answers if several or answers.ndim == 2 else np.stack([1 - answers, answers], axis=1)
 
     return run
+
+
+def calibrate(file: Path, temperature: float) -> None:
+    """Divide the scores of the trees in a file, whose answers p then are p^(1/temperature) over their sum. The same
+    bytes each time."""
+    import catboost
+
+    booster = catboost.CatBoost().load_model(str(file))
+    scale, bias = booster.get_scale_and_bias()
+    booster.set_scale_and_bias(scale / temperature, (np.asarray(bias) / temperature).tolist())
+    booster.save_model(str(file), format="cbm")

@@ -81,7 +81,7 @@ def _fit(config: TableLine, data: Dataset, show: Show, exactly: int | None = Non
                 f"after {trainer.max_epochs} steps the fit has not settled: a larger trainer.max_epochs may be better"
             )
             console.print(found, style="yellow", markup=False)
-        history = _history(model, inputs, truth, show)
+        history = _history(model, inputs, truth, show, exactly or trainer.max_epochs)
     kept = exactly or loop.best_epoch(history)
     if not is_linear:
         del model._predictors[kept:]  # no round after the best; scikit-learn keeps those that it waited for
@@ -114,8 +114,10 @@ def _encoder(features: list[dict[str, Any]], train: pd.DataFrame, is_linear: boo
     return encoder.fit(train)
 
 
-def _history(model: Any, inputs: dict[str, Any], truth: dict[str, NDArray[np.int64]], show: Show) -> History:
-    """Loss and accuracy on both splits after each round; of a linear model once."""
+def _history(
+    model: Any, inputs: dict[str, Any], truth: dict[str, NDArray[np.int64]], show: Show, whole: int
+) -> History:
+    """Loss and accuracy on both splits after each round; of a linear model once, at the end of the `whole`."""
     once = isinstance(model, LogisticRegression)
     ask = (lambda x: [model.predict_proba(x)]) if once else model.staged_predict_proba
     rounds = zip(*(ask(inputs[split]) for split in truth), strict=True)
@@ -127,5 +129,5 @@ def _history(model: Any, inputs: dict[str, Any], truth: dict[str, NDArray[np.int
             row[f"{split}_loss"] = float(-np.log(np.maximum(right, 1e-15)).mean())
             row[f"{split}_accuracy"] = float((probabilities.argmax(axis=1) == truth[split]).mean())
         history.append(row)
-        show(model.max_iter if once else number, row if number % 100 == 1 else None)
+        show(whole if once else number, row if number % 100 == 1 else None)
     return history

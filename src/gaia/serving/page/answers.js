@@ -6,6 +6,7 @@ import { heat } from "./heat.js";
 
 const AT_ONCE = 2; // photos that are on their way at the same time
 const SHOWN = 8; // classes
+const STRANGE = "unlike anything this version was trained on"; // as gaia/runtime/doubt.py says it
 
 /** A list of answers, the newest first. */
 export function results() {
@@ -90,7 +91,8 @@ export function verdict(found, contract) {
   return [head, bars(found.probabilities, found.answer, contract)];
 }
 
-export const reasons = (why) => make("ul", { class: "reasons" }, why.map((each) => quoted("li", each)));
+/** Why an answer is doubted, as the server says it; what has no number in it in the reader's language. */
+export const reasons = (why) => make("ul", { class: "reasons" }, why.map((each) => each === STRANGE ? words("li", "strange") : quoted("li", each)));
 
 /** A bar for each class, the likeliest first; and from where on the positive one is said, if that isn't the half. */
 export function bars(probabilities, answered, contract) {
