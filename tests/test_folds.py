@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edited import param
+from gaia import paths
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
 from gaia.evaluation.folds import parts, summary
@@ -70,6 +71,8 @@ def test_intervals_hold_their_numbers_and_narrow_with_items() -> None:
 
 
 def test_folds_are_trained_as_the_line_is_and_the_line_s_own_splits_stay(here: Path) -> None:
+    paths.weights("cultures").mkdir(parents=True)
+    (paths.weights("cultures") / paths.WEIGHTS_FACTS).write_text("null")  # from scratch
     data, asked = grouped(), config("cultures", max_epochs=20, refit=True)
     before = data.table.copy()
     found = answered("cultures", asked, data, 3)
