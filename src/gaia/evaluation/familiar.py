@@ -21,10 +21,9 @@ class Coverage(TypedDict):
 
 
 def limit(strangeness: Array, refuse: float) -> float:
-    """From above which strangeness on an input is a stranger, if at most the share `refuse` of those like the given [n]
-    may be taken for one: a new one is, on average, no more often (Vovk et al. 2005; too few: none of the given is)."""
-    ordered = np.sort(strangeness)
-    return math.ceil(1e4 * float(ordered[min(math.ceil((len(ordered) + 1) * (1 - refuse)), len(ordered)) - 1])) / 1e4
+    """From above which strangeness on an input is a stranger: the quantile that leaves the share `refuse` of the given
+    [n] above it. (The next higher one of few, which would promise that share of new ones, finds next to nothing.)"""
+    return math.ceil(1e4 * float(np.quantile(strangeness, 1 - refuse))) / 1e4
 
 
 def with_gaps(features: list[dict[str, Any]], rows: Any) -> list[dict[str, Any]]:
