@@ -68,16 +68,20 @@ def describe(file: Path, contract: Contract) -> None:
 def calibrate(file: Path, temperature: float) -> None:
     """Let a file answer p^(1/temperature) over its sum where it answered p. The same bytes each time."""
     model = onnx.load(file)
-    graph, raw = model.graph, "uncalibrated"
+    graph = model.graph
+    # a table's column may be called anything, but for the output's name
+    raw, sharpness, classes, powers, sums = (
+        f"{OUTPUT}/{name}" for name in ("raw", "sharpness", "axis", "powers", "sums")
+    )
     for node in graph.node:
         for names in (node.input, node.output):
             _replace(names, [raw if name == OUTPUT else name for name in names])
-    graph.initializer.append(onnx.numpy_helper.from_array(np.array(1 / temperature, np.float32), "sharpness"))
-    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1], np.int64), "classes"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(1 / temperature, np.float32), sharpness))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1], np.int64), classes))
     make = onnx.helper.make_node
-    graph.node.append(make("Pow", [raw, "sharpness"], ["powers"], name="calibrated-powers"))
-    graph.node.append(make("ReduceSum", ["powers", "classes"], ["sums"], name="calibrated-sums"))
-    graph.node.append(make("Div", ["powers", "sums"], [OUTPUT], name="calibrated"))
+    graph.node.append(make("Pow", [raw, sharpness], [powers], name="calibrated-powers"))
+    graph.node.append(make("ReduceSum", [powers, classes], [sums], name="calibrated-sums"))
+    graph.node.append(make("Div", [powers, sums], [OUTPUT], name="calibrated"))
     file.write_bytes(model.SerializeToString(deterministic=True))
 
 

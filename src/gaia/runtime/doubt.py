@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gaia.runtime.contract import Contract
+from gaia.inputs import words
+from gaia.runtime.contract import Contract, Feature
 from gaia.runtime.predictor import Predictor, Probabilities, Said
 
 STRANGE = "unlike anything this version was trained on"
@@ -43,6 +44,11 @@ def _close(contract: Contract, probabilities: Probabilities, band: float) -> lis
     return found
 
 
+def _said(value: float, feature: Feature) -> str:
+    said = words.written(value, feature)
+    return f"{said:,.10g}" if isinstance(said, float) else str(said)
+
+
 def _outside(contract: Contract, inputs: Any) -> list[list[str]]:
     """Numbers that are outside of what training saw, or missing though none ever was, where the contract knows that."""
     asked = contract["input"]
@@ -52,7 +58,8 @@ def _outside(contract: Contract, inputs: Any) -> list[list[str]]:
         complete = feature.get("gaps") == 0
         for at, value in enumerate(inputs[feature["name"]] if complete or "range" in feature else []):
             if value < low or value > high:
-                found[at].append(f"{feature['name']} is {value:,.10g}; training saw {low:,.10g} to {high:,.10g}")
+                said, least, most = (_said(each, feature) for each in (value, low, high))
+                found[at].append(f"{feature['name']} is {said}; training saw {least} to {most}")
             elif complete and value != value:
                 found[at].append(f"{feature['name']} is empty; in training it never was")
     return found

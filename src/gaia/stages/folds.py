@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gaia import paths
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.data.dataset import Dataset
-from gaia.evaluation import folds
+from gaia.evaluation import calibration, folds
 from gaia.stages.fitting import answers, fit, refit, starting
 
 
@@ -38,5 +38,6 @@ def answered(line: str, config: PhotoLine | TableLine, data: Dataset, count: int
             shipped = refit(name, config, part, chosen, Path(beside, "refit"))
             rows = part.rows("test")
             truth.append(part.truth[rows])
-            probabilities.append(answers(config, shipped, part, rows))
+            temperature = calibration.temperature(chosen.answers, part.truth[part.rows("validation")])
+            probabilities.append(calibration.calibrated(answers(config, shipped, part, rows), temperature))
     return Answered(np.concatenate(truth), np.concatenate(probabilities))
