@@ -87,7 +87,7 @@ HARMLESS_FOR = {
         "gaia.config": CONFIG,
         "gaia.runtime": "compares the exported file with the network, and stops; evaluate seals anew what it lays out",
     },
-    "evaluate": {f"gaia.config.{name}": CONFIG for name in ("schema", "framework", "targets")},
+    "evaluate": {f"gaia.config.{name}": CONFIG for name in ("schema", "values", "framework", "targets")},
 }
 # What dvc.yaml lists though the stage doesn't reach it, with the reason.
 WIDER = {

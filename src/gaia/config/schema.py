@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
-import re
-from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
-    PlainSerializer,
     SerializerFunctionWrapHandler,
     Tag,
     ValidationError,
-    WrapValidator,
     create_model,
     model_serializer,
     model_validator,
@@ -27,121 +21,29 @@ from pydantic import (
 
 from gaia import paths
 from gaia.config.framework import framework
-from gaia.errors import shown
-
-
-class Unfit(ValueError):
-    """What a value says or does that it may not, to be read after its key; and what would do."""
-
-    def __init__(self, found: str, mend: str) -> None:
-        super().__init__(f"{found}; {mend}")
-        self.found, self.mend = found, mend
-
-
-def _differ(classes: list[str]) -> list[str]:
-    if twice := _twice(classes):
-        raise Unfit(f"names '{twice}' twice", "each class needs a name of its own")
-    return classes
-
-
-def _twice(words: Iterable[str]) -> str | None:
-    seen: set[str] = set()
-    return next((word for word in words if word in seen or seen.add(word)), None)  # type: ignore[func-returns-value]
-
-
-def _separates(separator: str) -> str:
-    if separator != "\t" and (len(separator) != 1 or not separator.isprintable() or separator in '" '):
-        raise Unfit(f"is {shown(separator)}", "it should be one character, but no quote, space or line break")
-    return separator
-
-
-def _encodes(encoding: str) -> str:
-    try:
-        text = codecs.lookup(encoding)._is_text_encoding  # not base64, which Python has as a codec, too
-    except (LookupError, ValueError):
-        text = False
-    if not text:
-        raise Unfit(f"is {shown(encoding)}", "it should be an encoding of text that Python knows, such as utf-8")
-    return encoding
-
-
-def _captures(pattern: str) -> str:
-    """A pattern with one part that is meant."""
-    try:
-        found = re.compile(pattern).groups
-    except re.error as error:
-        raise Unfit(f"is {shown(pattern)}, which is no pattern: {error}", "mind brackets and backslashes") from None
-    if found != 1:
-        raise Unfit(f"is {shown(pattern)}", r"put the part that is meant, and no other, in parentheses: '([a-z]+)_\d+'")
-    return pattern
-
-
-def _is_csv(name: str) -> str:
-    if not paths.RAW.match(name) or not name.endswith(".csv"):
-        raise Unfit(f"is {shown(name)}", "it should be a CSV file in the folder of photos, such as labels.csv")
-    return name
-
-
-def _captures_group(pattern: str) -> None:
-    try:
-        _captures(pattern)
-    except Unfit as wrong:
-        mend = "it should be a pattern over the photos' paths, such as 'plant(\\d+)', or a column of the file in labels"
-        raise Unfit(f"has group, which {wrong.found}", mend) from None
-
-
-def _named(weights: Any) -> Any:
-    """One word, or a file with what is to be said of it."""
-    if isinstance(weights, dict):
-        fits = weights.keys() <= {"file", "source", "licence"} and "file" in weights
-        fits = fits and all(isinstance(said, str) and said for said in weights.values())
-    else:
-        fits = weights is None or (isinstance(weights, str) and weights != "")
-    if not fits:
-        should = "null, one word, or {file: <name>, source: <where it comes from>, licence: <its licence>}"
-        raise Unfit(f"is {shown(weights)}", f"it should be {should}")
-    return weights
-
-
-def _freezes(parts: Any) -> Any:
-    """Nothing, the backbone, or all up to a part of it."""
-    until = parts["until"] if isinstance(parts, dict) and parts.keys() == {"until"} else None
-    if parts not in (None, "none", "backbone") and not (isinstance(until, str) and until):
-        should = "null, backbone, or {until: <the last part that stays as it is>}"
-        raise Unfit(f"is {shown(parts)}", f"it should be {should}")
-    return None if parts == "none" else parts
-
-
-def _without_nulls(columns: Any) -> Any:
-    return {k: v for k, v in columns.items() if v is not None} if isinstance(columns, dict) else columns
-
-
-def _or_word(word: str, otherwise: str) -> tuple[WrapValidator, PlainSerializer]:
-    """In the place of a mapping one word may stand. (A union would do, but its errors name its parts.)"""
-
-    def wrap(value: Any, validate: Any) -> Any:
-        if isinstance(value, str) and value != word:
-            raise Unfit(f"is {shown(value)}", f"it should be {word}{otherwise}")
-        return value if value == word else validate(value)
-
-    return WrapValidator(wrap), PlainSerializer(lambda value: value)
-
-
-def _ranked(order: list[str]) -> list[str]:
-    if twice := _twice(word.casefold() for word in order):
-        raise Unfit(f"names '{twice}' twice", "each word has one place in the order")
-    return order
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Text = Annotated[str, Field(min_length=1)]
-Classes = Annotated[list[Text], Field(min_length=2), AfterValidator(_differ)]
-Columns = Annotated[dict[str, Text], BeforeValidator(_without_nulls)]  # null takes one away that another file names
-REST = "rest"  # in the place of columns: all that no other key names
-ColumnsOrRest = Annotated[Columns, *_or_word(REST, ", or keys with values: the feature and its column")]
-Weight = Annotated[float, Field(gt=0, le=1_000_000)]
-BALANCED = "balanced"
+from gaia.config.values import (
+    BALANCED,
+    REST,
+    Classes,
+    Columns,
+    ColumnsOrRest,
+    Count,
+    CsvName,
+    Encoding,
+    Freeze,
+    Order,
+    Pattern,
+    Separator,
+    Share,
+    Start,
+    Text,
+    Unfit,
+    Weight,
+    captures_group,
+    or_word,
+    twice,
+    without_nulls,
+)
 
 
 class Strict(BaseModel):
@@ -190,8 +92,8 @@ class Photos(Data):
     near_duplicates: bool
     max_megapixels: Annotated[float, Field(gt=0)]
     min_side: Count
-    labels: Annotated[str, AfterValidator(_is_csv)] | None = None
-    label: Annotated[Text, AfterValidator(_captures)] | None = None
+    labels: CsvName | None = None
+    label: Pattern | None = None
 
     @model_validator(mode="after")
     def _says_what_its_words_mean(self) -> Photos:
@@ -201,13 +103,13 @@ class Photos(Data):
         if named := [key for key, column in asked.items() if column and not self.labels]:
             raise Unfit(f"has {named[0]}, a column", "name the file that has it in labels, such as labels.csv")
         if self.group and not self.labels:
-            _captures_group(self.group)
+            captures_group(self.group)
         return self
 
 
 class Ordered(Strict):
     column: Text
-    order: Annotated[list[Text], Field(min_length=2), AfterValidator(_ranked)]
+    order: Order
 
 
 class Table(Data):
@@ -217,11 +119,11 @@ class Table(Data):
     categories: ColumnsOrRest
     numbers: ColumnsOrRest
     dates: Columns = {}
-    ordered: Annotated[dict[str, Ordered], BeforeValidator(_without_nulls)] = {}
+    ordered: Annotated[dict[str, Ordered], BeforeValidator(without_nulls)] = {}
     without: list[Text] = []
-    separator: Annotated[str, AfterValidator(_separates)]
+    separator: Separator
     decimal: Literal[".", ","]
-    encoding: Annotated[str, AfterValidator(_encodes)]
+    encoding: Encoding
 
     @model_validator(mode="after")
     def _has_features(self) -> Table:
@@ -229,10 +131,10 @@ class Table(Data):
         if not any(kinds.values()):
             raise Unfit("names no feature", "give at least one column in categories or in numbers")
         named = {key: features for key, features in kinds.items() if features != REST}
-        if both := _twice(name for features in named.values() for name in features):
+        if both := twice(name for features in named.values() for name in features):
             places = " and in ".join(key for key, features in named.items() if both in features)
             raise Unfit(f"has '{both}' both in {places}", "keep one")
-        if column := _twice(self.columns()):
+        if column := twice(self.columns()):
             raise Unfit(f"uses the column '{column}' twice", "a column is one feature, or the label")
         if self.without and not self.rest():
             raise Unfit("has columns in without, and no rest that they could be taken from", "leave without empty")
@@ -267,8 +169,8 @@ class Model(Open):
 
 
 class NeuralModel(Open):
-    weights: Annotated[str | dict[str, Any] | None, BeforeValidator(_named)]
-    freeze: Annotated[str | dict[str, Any] | None, BeforeValidator(_freezes)] = None
+    weights: Start
+    freeze: Freeze = None
     backbone_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @property
@@ -301,7 +203,7 @@ class Trainer(Strict):
     patience: Count | None
     refit: bool = False  # what was composed long ago has no such key
     class_weights: (
-        Annotated[dict[str, Weight], *_or_word(BALANCED, ", keys with values (the class and its weight), or null")]
+        Annotated[dict[str, Weight], *or_word(BALANCED, ", keys with values (the class and its weight), or null")]
         | None
     )
     device: Literal["auto", "cpu", "cuda", "mps"]

@@ -7,8 +7,9 @@ from pydantic import Field, ValidationError
 
 from gaia import paths
 from gaia.config import yaml
-from gaia.config.schema import Share, Strict
+from gaia.config.schema import Strict
 from gaia.config.sentences import problems
+from gaia.config.values import Share
 from gaia.demo import write_photos, write_table
 from gaia.errors import GaiaError, nearest, shown
 from gaia.stages.process import run
