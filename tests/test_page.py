@@ -337,7 +337,7 @@ def test_an_error_is_the_sentence_that_the_server_says(visit: Visit, address: st
     with page.expect_response("**/predict**") as answered:
         spores.get_by_role("button", name="Ask").click()
     detail = answered.value.json()["detail"]
-    assert "species is ''" in detail
+    assert "species is not given" in detail
     expect(spores.locator(".answers .problem")).to_contain_text(detail)
 
 
