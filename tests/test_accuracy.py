@@ -21,5 +21,5 @@ def test_three_hundred_real_photos_are_enough_for_four_right_answers_in_five(pho
     project.edit("params.yaml", lambda params: params["lines"].update(plants=LINE | {"seed": 2}))
     project.repro("evaluate@plants")
     metrics = json.loads(project.path("data/reports/plants/metrics.json").read_text())
-    assert metrics["n"] > 50
+    assert metrics["n"] > 40
     assert metrics["accuracy"] >= 0.8
