@@ -157,7 +157,7 @@ def test_a_model_that_is_only_a_new_file_trains(project: Project) -> None:
         "_target_: torchvision.models.shufflenet_v2_x0_5\nweights: null\n"
     )
     project.edit("params.yaml", lambda p: merge(p, {"lines": {"plants": {"model": "shufflenet"}}}))
-    assert project.repro() - COMPOSE == {"train@plants", "evaluate@plants"}
+    assert project.repro() - COMPOSE == {"weights@plants", "train@plants", "evaluate@plants"}
 
 
 def test_a_wrong_configuration_stops_before_anything_trains(project: Project) -> None:
