@@ -91,7 +91,7 @@ IN_PARAMS = [
     ("plants.raw", 2020, "is 2020; it should be text, in quotes."),
     ("plants.trainer.device", "gpu", "is 'gpu'; it should be 'auto', 'cpu', 'cuda' or 'mps' (did you mean 'cpu'?)."),
     ("plants.evaluation.threshold", 1.5, "is 1.5; it should be less than 1."),
-    ("plants.evaluation.refuse", 0.5, "is 0.5; it should be less than 0.5."),
+    ("plants.evaluation.refuse", 0.5, "is 0.5; it should be less than 0.5 or null."),
     ("plants.evaluation.threshold", "0,5", "is '0,5'; it should be a number, with a point."),
     ("plants.optimizer.lr", -1, "is -1; it should be greater than 0."),
     ("plants.optimizer.lr", float("nan"), "is nan; it should be a finite number."),

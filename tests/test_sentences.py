@@ -75,7 +75,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     return project, "".join(said)
 
 
-STAGES = ("compose", "prepare", "train", "evaluate")
+STAGES = ("compose", "prepare", "weights", "train", "evaluate")
 
 
 def stage(project: Project, words: str, ok: bool = True) -> str:
@@ -318,10 +318,9 @@ def test_two_reports_are_told_apart_by_what_they_were_made_of(grown: tuple[Proje
     page = grown[0].path("data/reports/cultures/report.html").read_text()
     manifest = json.loads(grown[0].path("data/models/cultures/manifest.json").read_text())
     data, settings = manifest["data_sha256"][:8], manifest["config_sha256"][:8]
-    assert (
-        f"CatBoostClassifier, epoch {manifest['best_epoch']} of {manifest['total_epochs']}; data {data}, settings "
-        in page
-    )
+    trained = f"CatBoostClassifier, epoch {manifest['best_epoch']} of {manifest['total_epochs']}"
+    anew = f"then anew on {manifest['refitted_on']} items of train and validation"
+    assert f"{trained}, {anew}; data {data}, settings " in page
     assert f"settings {settings}, model " in page
 
 
@@ -337,7 +336,7 @@ def test_a_time_is_that_of_the_build_or_none(
     trained.write_text(trained.read_text().replace("{", "{ ", 1))  # another one, as a checkout brings it
     (row,) = results.results()
     assert set(row["seconds"]) == {"prepare", "evaluate"}
-    assert results.table([row]).columns[4]._cells == ["-"]
+    assert results.table([row]).columns[5]._cells == ["-"]
 
 
 @pytest.mark.parametrize(
