@@ -39,8 +39,9 @@ def test_every_class_has_its_shares_to_within_one_item_at_any_seed(labels: list[
     found = drawn(names(len(labels)), labels, seed, shares)
     for label in set(labels):
         n, by_split = labels.count(label), held(found, labels, label)
+        has_less_than_one = n * min(shares.values()) < 1  # which gets one all the same, at the cost of the next
         for split, share in shares.items():
-            assert abs(by_split[split] - share * n) <= 1
+            assert abs(by_split[split] - share * n) <= (1.5 if has_less_than_one else 1)
         assert n < 3 or all(by_split.values()), "each split has one of each class"
 
 
