@@ -91,7 +91,7 @@ function photo(line, version, source) {
   if (!PHOTO.test(source)) return [];
   const image = make("img", { class: "thumbnail", alt: "", hidden: true });
   picture(path("lines", line, "versions", version, "photos", ...source.split("/"))).then((url) => url && Object.assign(image, { src: url, hidden: false }));
-  return [image, " "];
+  return [image];
 }
 
 function fate({ label: truth, from, to }) {
