@@ -25,7 +25,7 @@ from gaia.frameworks import loop
 from gaia.frameworks.loop import Batch
 from gaia.frameworks.protocol import Fit, History, Show
 from gaia.frameworks.pytorch.network import Served, build, pixels
-from gaia.frameworks.pytorch.processes import World, launch, take
+from gaia.frameworks.pytorch.processes import ALONE, World, launch, take
 from gaia.frameworks.pytorch.weights import groups, training
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
@@ -40,7 +40,7 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
     """
     if config.trainer.processes > 1:  # which leave the finished training in `checkpoint`
         launch(_train, config, data, checkpoint, show, exactly)
-    return _train(config, data, checkpoint, show, exactly, World())
+    return _train(config, data, checkpoint, show, exactly, ALONE)
 
 
 def _train(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly: int | None, world: World) -> Fit:
@@ -111,7 +111,7 @@ def rehearse(config: PhotoLine, data: Dataset) -> Fit:
 
     Raises GaiaError if the optimizer can't take the step, and whatever the network raises.
     """
-    setup = _begin(config, len(data.labels), World())
+    setup = _begin(config, len(data.labels))
     training(setup.network)
     loss, _ = _loss(setup, loop.first_batch(data), config.trainer.label_smoothing)
     setup.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -146,7 +146,7 @@ class _Setup(NamedTuple):
             return self.network(pixels(torch.from_numpy(photos).to(self.device), self.network)).float()
 
 
-def _begin(config: PhotoLine, classes: int, world: World) -> _Setup:
+def _begin(config: PhotoLine, classes: int, world: World = ALONE) -> _Setup:
     """The untrained network, and what the configuration trains it with."""
     take(config.trainer.threads, world)
     device = world.device(_device(config.trainer.device))

@@ -72,6 +72,9 @@ class World(NamedTuple):
         return [float(value) for value in total]
 
 
+ALONE = World()
+
+
 def take(threads: int | None, world: World) -> None:
     """Let this process take so many cores, or, where nothing is said, its share of all."""
     if threads is None and world.size > 1:
