@@ -12,8 +12,8 @@ from typing import Any
 from gaia import files, paths
 from gaia.errors import GaiaError
 from gaia.registry import tags
+from gaia.registry.pins import Pinned, Pins, overlap
 from gaia.registry.tags import Tag, Version
-from gaia.versions.pins import Pinned, Pins, overlap
 
 STAGES = ("compose", "prepare", "train", "evaluate")  # of a line, as dvc.yaml names them
 BUILDING = STAGES[1:]  # those whose code and settings make the artifact
