@@ -17,6 +17,11 @@ from gaia.inputs import tables
 
 _CLASSES = 20  # more than that, all of them numbers, are hardly meant
 _REASONS = 10  # shown on screen, the most frequent ones
+_LOOKED_AT = {  # of ten million rows no more than what is
+    "ok": ["label", "split", "group", "alike", "same"],
+    "quarantined": ["source", "label", "reason"],
+    "left out": ["label"],
+}
 
 
 def check(
@@ -28,9 +33,8 @@ def check(
     Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
     none in a split, a configured or positive class that isn't there.
     """
-    usable = index[index["verdict"] == "ok"]
-    bad = index[index["verdict"] == "quarantined"]
-    _summarise(line, index, left_out or {})
+    usable, bad, out = (index.loc[index["verdict"] == verdict, columns] for verdict, columns in _LOOKED_AT.items())
+    _summarise(line, usable, bad, out, left_out or {})
     where = f"data/prepared/{line}/index.csv"
     asked = len(usable) + len(bad)
     share = len(bad) / max(1, asked)
@@ -100,7 +104,7 @@ def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
         return "; add items, or enlarge data.splits"
     if members["alike"].nunique() > members["group"].nunique():
         return f": they are {members['group'].nunique()} groups of data.group, and such share a split; add others"
-    if not isinstance(config, Photos) or members["alike"].nunique() == members["sha256"].nunique():
+    if not isinstance(config, Photos) or members["alike"].nunique() == members["same"].nunique():
         return f": only {members['group'].nunique()} of them differ; add items that do"
     largest = usable["group"].value_counts()[members["group"]].max()
     return (
@@ -109,8 +113,9 @@ def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     )
 
 
-def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> None:
-    usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
+def _summarise(
+    line: str, usable: pd.DataFrame, bad: pd.DataFrame, out: pd.DataFrame, left_out: Mapping[Path, str]
+) -> None:
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
     say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
     if len(out):
@@ -134,10 +139,10 @@ def _say_alike(usable: pd.DataFrame) -> None:
     grouped = usable[usable["alike"].duplicated(keep=False)]
     if not len(grouped):
         return
-    same = grouped.duplicated(["alike", "sha256"], keep=False).sum()
+    same = grouped.duplicated(["alike", "same"], keep=False).sum()
     found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
     alike = grouped.groupby("alike")["label"]
-    mixed = sum(len(set(labels)) > 1 for _, labels in alike)
+    mixed = int((alike.nunique() > 1).sum())
     say(
         f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
         f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",
