@@ -142,7 +142,7 @@ def _say_alike(usable: pd.DataFrame) -> None:
     same = grouped.duplicated(["alike", "same"], keep=False).sum()
     found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
     alike = grouped.groupby("alike")["label"]
-    mixed = int((alike.nunique() > 1).sum())
+    mixed = int((alike.nunique() > 1).sum())  # noqa: PD101 (of groups)
     say(
         f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
         f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",

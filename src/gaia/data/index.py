@@ -44,10 +44,10 @@ class Items(NamedTuple):
 def assign_splits(line: str, items: Items, config: Data, seed: int, pairs: NDArray[np.int64] | None = None) -> None:
     """Fill the columns `split` and `group` of the usable rows, and note duplicates and near-duplicates.
 
-    `pairs` of rows that are near-duplicates, int [m, 2]. What is the same, nearly the same or of one group that the data
-    name lies in one split, and has one word in `group`: the group's name, or the content hash that speaks for all. Where
-    the data say the splits, an item that is like one of another split is quarantined, so that one split keeps it: test
-    before validation before training; a split that they don't say is drawn from training.
+    `pairs` of rows that are near-duplicates, int [m, 2]. What is the same, nearly the same or of one group that the
+    data name lies in one split, and has one word in `group`: the group's name, or the content hash that speaks for all.
+    Where the data say the splits, an item that is like one of another split is quarantined, so that one split keeps it:
+    test before validation before training; a split that they don't say is drawn from training.
     Raises GaiaError if the data put one group into two splits.
     """
     table, told = items.table, items.told
@@ -176,13 +176,12 @@ def parts(items: Items) -> Iterator[pd.DataFrame]:
     table = items.table
     for start in range(0, len(table), _AT_ONCE):
         some = table.iloc[start : start + _AT_ONCE]
-        hashes = [hashed.tobytes().hex() for hashed in items.hashes[start : start + _AT_ONCE]]
+        hashes = (hashed.tobytes().hex() for hashed in items.hashes[start : start + _AT_ONCE])
         group = some["group"].to_numpy()
         words = np.full(len(some), "", dtype=object)
         words[group >= 0] = list(_words(items, group[group >= 0]))
-        yield some.assign(
-            sha256=["" if hashed == "0" * 64 else hashed for hashed in hashes], group=words, reason=_reasons(table, some)
-        )
+        shas = ["" if hashed == "0" * 64 else hashed for hashed in hashes]
+        yield some.assign(sha256=shas, group=words, reason=_reasons(table, some))
 
 
 def _reasons(table: pd.DataFrame, some: pd.DataFrame) -> list[str]:
@@ -190,11 +189,12 @@ def _reasons(table: pd.DataFrame, some: pd.DataFrame) -> list[str]:
     found = some["reason"].tolist()
     twins = some["twin"].to_numpy()
     at = np.flatnonzero(twins >= 0)
-    pairs = zip(at.tolist(), some.iloc[at].itertuples(), table.iloc[twins[at]].itertuples(), strict=True)
-    for i, one, twin in pairs:
-        note = f"{'same as' if one.same == twin.same else 'much like'} {twin.source}"
-        if twin.label != one.label:
-            note += f", which is labelled {twin.label}"
+    one, twin = some.iloc[at], table.iloc[twins[at]]
+    same = one["same"].to_numpy() == twin["same"].to_numpy()
+    for i, is_same, source, own, label in zip(at, same, twin["source"], one["label"], twin["label"], strict=True):
+        note = f"{'same as' if is_same else 'much like'} {source}"
+        if label != own:
+            note += f", which is labelled {label}"
         found[i] = "; ".join(filter(None, [found[i], note]))
     return found
 
