@@ -1,6 +1,6 @@
 """Prepare at a size that no list of Python objects fits: 10,000,000 rows, 200,000 photos. `python benchmarks/large.py`
 
-In a folder of its own, each in a process whose peak memory is asked of the system. `--rows 1000000 --photos 0` for less.
+In a folder of its own; the peak of memory is that of a process of its own. Less: `--rows 1000000 --photos 0`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def prepare(kind: str, raw: Path, out: Path) -> dict[str, Any]:
     """Seconds and peak megabytes of a prepare in this process."""
     from gaia.config.schema import Photos, Splits, Table
     from gaia.data import photos, table
-    from gaia.inputs.pillow import return_freed_memory
+    from gaia.inputs import pillow
+    from gaia.stages.process import return_freed_memory
 
     splits = {
         "splits": Splits(validation=0.15, test=0.15),
@@ -72,6 +73,7 @@ def prepare(kind: str, raw: Path, out: Path) -> dict[str, Any]:
         "min_per_class": 20,
         "max_quarantined": 0.1,
     }
+    return_freed_memory()
     begin = time.perf_counter()
     if kind == "rows":
         numbers = {name: name for name in ("days", "humidity", "co2")}
@@ -81,7 +83,7 @@ def prepare(kind: str, raw: Path, out: Path) -> dict[str, Any]:
         )  # fmt: skip
         table.prepare("large", raw, config, 1, None, out)
     else:
-        return_freed_memory()
+        pillow.return_freed_memory()
         how = {"image_size": 64, "framing": "crop", "near_duplicates": True, "max_megapixels": 100.0, "min_side": 8}
         photos.prepare("large", raw, Photos(kind="photos", **how, **splits), 1, None, out)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

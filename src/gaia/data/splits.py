@@ -53,17 +53,26 @@ def _numbered(words: Sequence[str]) -> NDArray[np.int64]:
 
 def digests(words: Iterable[str]) -> NDArray[np.uint8]:
     """The sha256 of each word, uint8 [n, 32]: half of what it takes as text."""
-    hashes = bytearray().join(hashlib.sha256(word.encode()).digest() for word in words)
+    hashes, left = bytearray(), iter(words)
+    while some := list(itertools.islice(left, _BLOCK)):  # join makes a list of all that it is given
+        hashes += b"".join([hashlib.sha256(word.encode()).digest() for word in some])
     return np.frombuffer(hashes, dtype=np.uint8).reshape(-1, 32)
 
 
 def ranks(hashes: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Where each hash, uint8 [n, 32], stands among those that differ: int [n], the same for the same."""
-    parts = np.ascontiguousarray(hashes).view(">u8").astype(np.uint64)
-    order = np.lexsort(parts.T[::-1])
-    new = (parts[order[1:]] != parts[order[:-1]]).any(axis=1)
+    parts = hashes.view(">u8")
+    begin = parts[:, 0].astype(np.uint64)
+    order = np.argsort(begin, kind="stable")
+    new = begin[order[1:]] != begin[order[:-1]]
+    like = np.flatnonzero(~new)
+    if any(
+        (hashes[order[some]] != hashes[order[some + 1]]).any() for some in np.array_split(like, 1 + len(like) // _BLOCK)
+    ):
+        order = np.lexsort(parts.T[::-1])  # two hashes begin alike and differ: once in a million sets of a million
+        new = (parts[order[1:]] != parts[order[:-1]]).any(axis=1)
     found = np.zeros(len(order), dtype=np.int32)
-    found[order[1:]] = np.cumsum(new)
+    found[order[1:]] = np.cumsum(new, dtype=np.int32)
     return found
 
 
@@ -117,7 +126,7 @@ def _filled(counts: NDArray[np.int32], order: NDArray[np.int64], shares: Mapping
             block = rest[start : start + _BLOCK]
             block = block[_fit(counts[block], 0, missing, units, others)]
             before = np.cumsum(counts[block], axis=0) - counts[block]
-            gone = np.cumsum(counts[block] > 0, axis=0) - (counts[block] > 0)
+            gone: Any = np.cumsum(counts[block] > 0, axis=0) - (counts[block] > 0)
             fits = _fit(counts[block], before, missing, units - gone, others)
             sure = len(block) if fits.all() else int(np.argmin(fits))  # up to there each one fits beside all before it
             take(block[:sure])

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -93,15 +93,22 @@ def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float6
 
     The other decimal mark makes a text no number: whether "1,234" is little or much is not guessed.
     """
-    cells = [text.strip() for text in texts]
-    values, wrong = np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool)
-    for i, cell in enumerate(cells):
+
+    def read(cell: str) -> float | None:
         text = cell if decimal == "." else cell.translate(_SWAP)
-        if _NUMBER.fullmatch(text) and math.isfinite(value := float(text)):
-            values[i] = value
-        else:
-            wrong[i] = cell.lower() not in EMPTY
-    return values, wrong
+        return value if _NUMBER.fullmatch(text) and math.isfinite(value := float(text)) else None
+
+    return each(texts, read)
+
+
+def each(texts: Iterable[str], read: Callable[[str], float | None]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What `read` makes of each text without the spaces around it, float64 [n], NaN for None; and a mask of the texts
+    that it makes nothing of though they aren't empty."""
+    cells = [text.strip() for text in texts]
+    found = {cell: read(cell) for cell in set(cells)}
+    wrong = {cell: value is None and cell.lower() not in EMPTY for cell, value in found.items()}
+    values = {cell: math.nan if value is None else value for cell, value in found.items()}
+    return np.fromiter(map(values.__getitem__, cells), float), np.fromiter(map(wrong.__getitem__, cells), bool)
 
 
 def hint(text: str, decimal: str) -> str:
