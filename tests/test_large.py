@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import subprocess
 import sys
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+import test_photos
 from conftest import ROOT
-from gaia.data import dataset, index, splits, table
+from gaia.data import dataset, index, photos, splits, table
 from gaia.errors import GaiaError
 from test_tables import HEADER, asked, config, rows
 
@@ -108,6 +114,90 @@ def test_parts_with_other_columns_are_refused_by_name(tmp_path: Path) -> None:
     (raw / "b.parquet").rename(raw / "b.csv")
     with pytest.raises(GaiaError, match=r"should hold one .csv or .parquet file, found 2 \(a.parquet, b.csv\)"):
         prepared(raw, tmp_path / "other")
+
+
+def photo_folder(raw: Path) -> Path:
+    """Two classes with a copy, a stray, a damaged and an empty one; the names are not in the order of the shards."""
+    rng = np.random.default_rng(5)
+    for i in range(40):
+        file = raw / "ab"[i % 2] / f"{i * 7 % 40}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        small.resize((48, 48), Image.Resampling.BICUBIC).save(file)
+    (raw / "a/copy.png").write_bytes((raw / "a/0.png").read_bytes())
+    (raw / "b/damaged.jpg").write_bytes(b"no photo")
+    (raw / "b/empty.jpg").touch()
+    return raw
+
+
+def in_tars(raw: Path, out: Path) -> None:
+    """By their names, which say the class, in two shards."""
+    out.mkdir()
+    for number in (1, 0):
+        with tarfile.open(out / f"{number}.tar", "w") as tar:
+            for file in sorted(raw.rglob("*.*"))[number::2]:
+                tar.add(file, file.relative_to(raw))
+
+
+def in_webdataset(raw: Path, out: Path) -> None:
+    """With the class beside each, as a word or in JSON."""
+    out.mkdir()
+    with tarfile.open(out / "shard.tar", "w") as tar:
+        for i, file in enumerate(sorted(raw.rglob("*.*"), reverse=True)):
+            name = file.relative_to(raw)
+            tar.add(file, name)
+            said = json.dumps({"label": name.parts[0]}) if i % 2 else name.parts[0]
+            about = tarfile.TarInfo(str(name.with_suffix(".json" if i % 2 else ".cls")))
+            about.size = len(said)
+            tar.addfile(about, io.BytesIO(said.encode()))
+
+
+def in_parquet(raw: Path, out: Path) -> None:
+    out.mkdir()
+    files = sorted(raw.rglob("*.*"), reverse=True)
+    names = [file.relative_to(raw).as_posix() for file in files]
+    columns = {"file": names, "label": [name[0] for name in names], "image": [file.read_bytes() for file in files]}
+    pd.DataFrame(columns).to_parquet(out / "photos.parquet", row_group_size=7)
+
+
+def in_hugging_faces(raw: Path, out: Path) -> None:
+    out.mkdir()
+    files = sorted(raw.rglob("*.*"))
+    images = [{"bytes": file.read_bytes(), "path": file.relative_to(raw).as_posix()} for file in files]
+    pd.DataFrame({"image": images, "label": [file.parent.name for file in files]}).to_parquet(out / "0.parquet")
+
+
+def photos_prepared(raw: Path, out: Path) -> dict[str, str]:
+    out.mkdir()
+    photos.prepare("line", raw, test_photos.config(), 1, None, out)
+    return bytes_of(out)
+
+
+@pytest.mark.parametrize("pack", [in_tars, in_webdataset, in_parquet, in_hugging_faces])
+def test_photos_in_shards_give_the_bytes_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[Path, Path], None]
+) -> None:
+    raw = photo_folder(tmp_path / "raw")
+    monkeypatch.setattr(photos, "_IN_FLIGHT", 1)  # few at once
+    pack(raw, tmp_path / "shards")
+    assert photos_prepared(tmp_path / "shards", tmp_path / "a") == photos_prepared(raw, tmp_path / "b")
+
+
+def test_shards_that_are_no_use_are_refused_by_name(tmp_path: Path) -> None:
+    raw = photo_folder(tmp_path / "raw")
+    shards = tmp_path / "shards"
+    in_tars(raw, shards)
+    (shards / "2.tar").write_bytes((shards / "1.tar").read_bytes())
+    with pytest.raises(GaiaError, match=r"two photos are called a/\d+.png, in .*1.tar and .*2.tar; give each a name"):
+        photos_prepared(shards, tmp_path / "out")
+    (shards / "2.tar").write_bytes(b"no tar")
+    with pytest.raises(GaiaError, match=r"2.tar can't be read: .*; make the shard anew"):
+        photos_prepared(shards, tmp_path / "other")
+    for file in shards.glob("*.tar"):
+        file.unlink()
+    pd.DataFrame({"pixels": [b"x"], "label": ["a"]}).to_parquet(shards / "0.parquet")
+    with pytest.raises(GaiaError, match=r"has no column of photos; its columns are pixels, label; name it one of"):
+        photos_prepared(shards, tmp_path / "third")
 
 
 PEAK = """
