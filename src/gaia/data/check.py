@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia.config.schema import Data, Photos
 from gaia.console import console
@@ -35,6 +37,8 @@ def check(
     """
     usable, bad, out = (index.loc[index["verdict"] == verdict, columns] for verdict, columns in _LOOKED_AT.items())
     _summarise(line, usable, bad, out, left_out or {})
+    _say_groups(usable, index["alike"].to_numpy())
+    _say_reasons(bad)
     where = f"data/prepared/{line}/index.csv"
     asked = len(usable) + len(bad)
     share = len(bad) / max(1, asked)
@@ -124,9 +128,19 @@ def _summarise(
         there = sorted(path.as_posix() for path, why in left_out.items() if why == reason)
         say(f"  left out {len(there)} that are {reason}: {printable(', '.join(there[:3]))}")
     _say_alike(usable)
-    if (groups := usable.groupby("group")["alike"].nunique())[lambda n: n > 1].size:
+
+
+def _say_groups(usable: pd.DataFrame, alike: NDArray[np.integer]) -> None:
+    """Say how many groups hold items that are not alike; `alike` of each item of the index, usable or not."""
+    group = usable["group"].to_numpy()
+    other = usable["alike"].to_numpy() != alike[group]  # than the one that speaks for the group: few, or none
+    some = usable[usable["group"].isin(group[other])] if other.any() else usable[:0]
+    if (some.groupby("group")["alike"].nunique() > 1).any():  # noqa: PD101 (of groups)
         sizes = usable["group"].value_counts()
-        say(f"  {groups.size} groups of up to {sizes.max()} items that data.group joins; each stays in one split")
+        say(f"  {len(sizes)} groups of up to {sizes.max()} items that data.group joins; each stays in one split")
+
+
+def _say_reasons(bad: pd.DataFrame) -> None:
     kinds = bad["reason"].str.split(":").str[0]
     counts = kinds.value_counts()
     for kind, n in counts.head(_REASONS).items():
@@ -136,9 +150,11 @@ def _summarise(
 
 
 def _say_alike(usable: pd.DataFrame) -> None:
-    grouped = usable[usable["alike"].duplicated(keep=False)]
-    if not len(grouped):
+    numbers = usable["alike"].to_numpy()
+    often = np.bincount(numbers, minlength=1) > 1
+    if not often.any():
         return
+    grouped = usable[often[numbers]]
     same = grouped.duplicated(["alike", "same"], keep=False).sum()
     found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
     alike = grouped.groupby("alike")["label"]

@@ -68,9 +68,9 @@ def assign_splits(line: str, items: Items, config: Data, seed: int, pairs: NDArr
     pool = np.flatnonzero(usable & np.isin(split, ["", "train"]))
     if shares and len(pool):
         speakers, unit = np.unique(group[pool], return_inverse=True)
-        hashes = digests(f"{seed}:{word}" for word in _words(items, speakers))
+        order = np.argsort(ranks(digests(f"{seed}:{word}" for word in _words(items, speakers))))
         dates = told["date"][pool] if config.splits.by else None
-        split[pool] = drawn(unit, hashes, table["label"].to_numpy()[pool], shares, dates)
+        split[pool] = drawn(unit, order, table["label"].to_numpy()[pool], shares, dates)
     table["split"] = pd.Series(split, dtype=object)
 
 

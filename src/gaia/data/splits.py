@@ -78,7 +78,7 @@ def ranks(hashes: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 def drawn(
     unit: NDArray[np.integer],
-    hashes: NDArray[np.uint8],
+    order: NDArray[np.int64],
     labels: Sequence[str] | NDArray[np.object_],
     shares: Mapping[str, float],
     dates: NDArray[np.float64] | None,
@@ -87,18 +87,18 @@ def drawn(
     training. Items of one `unit`, a number from 0, share a split.
 
     Without `dates` the shares hold for each label: to within one item where units are single items, else as close as
-    whole units come, in the order of their `hashes`, uint8 [units, 32], no two of them the same. Each split gets at
-    least one item of a label that has three units. With `dates`, larger is later: the last units are for the test
+    whole units come, in the `order` [units] that is given. Each split gets at least one item of a label that has three
+    units. With `dates`, larger is later: the last units are for the test
     split, those before for validation, whatever their labels; units that are equally late are not parted.
     """
     if dates is not None:
-        late = np.full(len(hashes), -math.inf)
+        late = np.full(len(order), -math.inf)
         np.maximum.at(late, unit, dates)
-        return _latest(late, np.bincount(unit, minlength=len(hashes)), shares)[unit]
+        return _latest(late, np.bincount(unit, minlength=len(order)), shares)[unit]
     label, classes = pd.factorize(np.asarray(labels, dtype=object), sort=True)
-    counts = np.zeros((len(hashes), len(classes)), dtype=np.int32)
+    counts = np.zeros((len(order), len(classes)), dtype=np.int32)
     np.add.at(counts, (unit, label), 1)
-    return _filled(counts, np.argsort(ranks(hashes)), shares)[unit]
+    return _filled(counts, order, shares)[unit]
 
 
 def _filled(counts: NDArray[np.int32], order: NDArray[np.int64], shares: Mapping[str, float]) -> NDArray[np.object_]:

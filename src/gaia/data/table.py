@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     """Read the table under `raw` into `out`: index.csv, numbers.npy (float64 [rows, numbers], NaN where empty),
     categories.npy (int32 codes [rows, categories], -1 in quarantined rows), dataset.json.
 
-    Its cells are held in memory some rows at a time, of each row 200 bytes and what its numbers take. Raises GaiaError
+    Its cells are held in memory some rows at a time, of each row some 300 bytes. Raises GaiaError
     if it, or its content, can't be trained on (see check.check).
     """
     files = _files(line, raw)
@@ -52,7 +52,14 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     next(read())  # whatever is wrong with its header is said first
     asked = columns.features(line, wanted, read, config)
     categories = [feature for feature in asked if feature.type == "category"]
-    held = _held(line, files[0], wanted, read, config, asked)
+    out.mkdir(parents=True, exist_ok=True)
+    date = moments.reader(read, config.splits.by) if config.splits.by else None
+    numbers = len(asked) - len(categories)
+    with (out / "numbers.npy").open("wb") as stream:
+        _write_header(stream, (0, numbers))
+        held = _held(line, files[0], read(wanted), config, asked, date, stream)
+        stream.seek(0)
+        _write_header(stream, (len(held.codes), numbers))  # as long as before
     indexes.assign_splits(line, held.items, config, seed)
     table = held.items.table
     for i, feature in enumerate(categories):
@@ -61,17 +68,17 @@ def prepare(line: str, raw: Path, config: Table, seed: int, positive: str | None
     names = check(line, table, config, positive)
     usable = (table["verdict"] == "ok").to_numpy()
     learned = usable & (table["split"] == "train").to_numpy()
+    ranges = _ranges(out / "numbers.npy", learned)
     features: list[dict[str, Any]] = []
     for i, feature in enumerate(asked):  # the categories first
         described = feature.described()
         if feature.type == "category":
             described["categories"] = known = _settled(held.codes[:, i], held.words[i], usable)
             columns.say_alike(feature.column, known)
-        elif ends := _range(held.numbers, i - len(categories), learned):
-            described["range"] = ends
+        elif ends := ranges[i - len(categories)]:
+            described["range"] = [min(ends), max(ends)]
         features.append(described)
     np.save(out / "categories.npy", held.codes)
-    _save(out / "numbers.npy", held.numbers)
     write_description(out, names, features)
 
 
@@ -81,21 +88,20 @@ class _Held(NamedTuple):
     items: Items
     codes: NDArray[np.int32]  # [rows, categories]: the place of each cell in `words`
     words: list[list[str]]  # of each category
-    numbers: list[NDArray[np.float64]]  # some rows at a time, [n, numbers]
 
 
 def _held(
-    line: str, file: Path, wanted: Sequence[str], read: columns.Parts, config: Table, asked: Sequence[columns.Column]
-) -> _Held:
-    """Read all rows: what can't be used gets a reason."""
+    line: str, file: Path, parts: Iterable[Rows], config: Table, asked: Sequence[columns.Column],
+    date: moments.Reader | None, stream: BinaryIO,
+) -> _Held:  # fmt: skip
+    """Read all rows: what can't be used gets a reason. The numbers go to `stream`."""
     categories = [feature for feature in asked if feature.type == "category"]
     vocabularies: list[dict[str, int]] = [{} for _ in categories]
     texts: dict[str, str] = {}  # each label and reason once
     found: dict[str, list[Any]] = defaultdict(list)
     seen: Counter[bytes] = Counter()
-    date = moments.reader(read, config.splits.by) if config.splits.by else None
     arrow = tables.arrow()
-    for rows in read(wanted):
+    for rows in parts:
         given = _labelled(rows, config, asked, found)
         told = _told(line, file, rows, config, date)
         contents = _contents(rows, config, seen)
@@ -110,6 +116,7 @@ def _held(
         codes = [[known.setdefault(cell, len(known)) for cell in rows.columns[each.column]] for each, known in cells]
         block = np.array(codes, dtype=np.int32).reshape(len(codes), len(rows.sources)).T
         found["codes"].append(np.ascontiguousarray(block))
+        stream.write(found.pop("numbers")[0].tobytes())
     left_out, reasons = np.concatenate(found.pop("left_out")), np.concatenate(found.pop("reason"))
     verdict = np.full(len(reasons), "ok", dtype=object)
     verdict[reasons != ""] = "quarantined"
@@ -121,7 +128,7 @@ def _held(
     table["size"] = np.concatenate(found.pop("size"))
     told = {key: np.concatenate(found.pop(key)) for key in ("split", "group", "date") if key in found}
     items = Items(table, np.concatenate(found.pop("hashes")), told, labelled=True)
-    return _Held(items, np.concatenate(found.pop("codes")), [list(known) for known in vocabularies], found["numbers"])
+    return _Held(items, np.concatenate(found.pop("codes")), [list(known) for known in vocabularies])
 
 
 def _labelled(rows: Rows, config: Table, asked: Sequence[columns.Column], found: dict[str, list[Any]]) -> list[str]:
@@ -154,26 +161,24 @@ def _settled(codes: NDArray[np.int32], words: list[str], usable: NDArray[np.bool
     return known
 
 
-def _range(blocks: list[NDArray[np.float64]], at: int, learned: NDArray[np.bool_]) -> list[float]:
-    """The least and the greatest number of a column that training sees; nothing if it sees none."""
-    ends: list[float] = []
-    done = 0
-    for block in blocks:
-        seen = block[learned[done : done + len(block)], at]
-        done += len(block)
-        if len(seen := seen[~np.isnan(seen)]):
-            ends += [float(seen[np.argmin(seen)]), float(seen[np.argmax(seen)])]
-    return [min(ends), max(ends)] if ends else []
+def _write_header(stream: BinaryIO, shape: tuple[int, int]) -> None:
+    """What stands before the numbers in a .npy file; with room for any number of rows, so that it may be known last."""
+    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
-def _save(file: Path, blocks: list[NDArray[np.float64]]) -> None:
-    """Write arrays as one .npy, without a copy of them all."""
-    shape = (sum(map(len, blocks)), blocks[0].shape[1])
-    with file.open("wb") as stream:
-        header = {"descr": "<f8", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        for block in blocks:
-            stream.write(block.tobytes())
+def _ranges(file: Path, learned: NDArray[np.bool_]) -> list[list[float]]:
+    """Of each column some numbers, the least and the greatest that training sees among them; none if it sees none."""
+    with file.open("rb") as stream:
+        np.lib.format.read_magic(stream)
+        (count, width), _, _ = np.lib.format.read_array_header_1_0(stream)
+        ends: list[list[float]] = [[] for _ in range(width)]
+        for start in range(0, count if width else 0, ROWS):
+            block = np.fromfile(stream, dtype="<f8", count=ROWS * width).reshape(-1, width)
+            for seen, found in zip(block[learned[start : start + ROWS]].T, ends, strict=True):
+                if len(seen := seen[~np.isnan(seen)]):
+                    found += [float(seen[np.argmin(seen)]), float(seen[np.argmax(seen)])]
+    return ends
 
 
 def _parts(line: str, raw: Path, files: list[Path], config: Table, wanted: Sequence[str]) -> Iterator[Rows]:
