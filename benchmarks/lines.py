@@ -23,6 +23,7 @@ from gaia import files
 from gaia.config import yaml
 from gaia.registry import tags
 from gaia.registry.tags import Deployment, Version
+from gaia.runtime import artifact
 
 ROOT = Path(__file__).parent.parent
 COUNTS = (3, 23, 100)
@@ -101,8 +102,7 @@ def build(root: Path, line: str) -> None:
         write(root / "data" / folder / line / name, f"{folder} of {line}".encode())
     config = yaml.read(root / "data/config" / f"{line}.yaml")
     settings = yaml.sha256({key: value for key, value in config.items() if key != "gates"})
-    manifest = {"files": {}, "config_sha256": settings}
-    write(root / "data/models" / line / "manifest.json", json.dumps(manifest).encode())
+    artifact.seal(root / "data/models" / line, {"config_sha256": settings})
     metrics = (ROOT / "data/reports" / line.partition("-")[0] / "metrics.json").read_bytes()
     reports = root / "data/reports" / line
     write(reports / "metrics.json", metrics)
@@ -143,12 +143,13 @@ def measure(root: Path, runs: int) -> dict[str, Any]:
         "gaia results": [*gaia, "results"],
         "gaia versions": [*gaia, "versions", "plants"],
         "gaia status": [*gaia, "status"],
+        "gaia status again": [*gaia, "status"],
     }
     taken: dict[str, list[float]] = {name: [] for name in asked}
     for _ in range(runs):  # by turns, so that a busy moment is everybody's
         for name, command in asked.items():
             start = time.perf_counter()
-            run(root, *command, fine=(0, 1) if name == "gaia status" else (0,))
+            run(root, *command, fine=(0, 1) if "gaia status" in name else (0,))
             taken[name].append(time.perf_counter() - start)
     seconds = {name: round(statistics.median(each), 2) for name, each in taken.items()}
     ratio = statistics.median(r / s for r, s in zip(taken["dvc repro"], taken["dvc status"], strict=True))
@@ -162,7 +163,8 @@ def page(facts: dict[str, Any]) -> str:
     table += [f"| {row['lines']} | {' | '.join(f'{row[name]:,}' for name in names)} |" for row in rows]
     where = (
         f"Seconds, medians of {facts['runs']} runs by turns on {facts['cpus']} cores, of which {facts['load']} were "
-        f"busy; dvc.lock in bytes. `dvc repro` has nothing to do."
+        f"busy; dvc.lock in bytes. `dvc repro` has nothing to do. `gaia status` asks DVC, and again, as nothing has changed "
+        f"since, does not. compose is the whole stage; before all lines had it in common, there were as many as lines."
     )
     return "\n".join(["# Lines", "", __doc__ or "", where, "", *table]) + "\n"
 
