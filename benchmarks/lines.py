@@ -163,8 +163,8 @@ def page(facts: dict[str, Any]) -> str:
     table += [f"| {row['lines']} | {' | '.join(f'{row[name]:,}' for name in names)} |" for row in rows]
     where = (
         f"Seconds, medians of {facts['runs']} runs by turns on {facts['cpus']} cores, of which {facts['load']} were "
-        f"busy; dvc.lock in bytes. `dvc repro` has nothing to do. `gaia status` asks DVC, and again, as nothing has changed "
-        f"since, does not. compose is the whole stage; before all lines had it in common, there were as many as lines."
+        "busy; dvc.lock in bytes. `dvc repro` has nothing to do. `gaia status` asks DVC, and again, as nothing has "
+        "changed since, does not. compose is the whole stage; once each line had one, which composed them all."
     )
     return "\n".join(["# Lines", "", __doc__ or "", where, "", *table]) + "\n"
 

@@ -262,6 +262,8 @@ def _disk(root: Path) -> Iterator[tuple[str, ...]]:
             live = f"{found.event.version.name} is live in {found.stage}"
             version, stage = found.event.version, found.stage
             yield from _whole(found.here, version, stage, root) if found.here else ((f"{live}, not here",),)
+        for event in found.elsewhere:
+            yield (f"{event.version.name} is live in {found.stage} on {', '.join(event.hosts)}, not on this host",)
     if nothing:
         yield ("nothing is live",)
 
