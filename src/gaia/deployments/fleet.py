@@ -160,9 +160,9 @@ def _compared(nothing: Seen, place: Place, wanted: Event | None, now: datetime) 
     lag = None if same or not wanted else max(0, int((now - wanted.tag.moment).total_seconds()))
     health = REFUSES if place["problem"] else OK if same else BEHIND
     why = printable(place["problem"]) or ("" if same else f"the tags say {says or 'that nothing is live'}")
+    version, since = place["version"], place["since"]
     return nothing._replace(
-        line=printable(place["line"]), stage=printable(place["stage"]),
-        version=printable(place["version"]) if place["version"] else None, wanted=says,
-        tag=str(wanted.tag.name) if wanted else None, lag=lag, since=place["since"] and _moment(place["since"]).isoformat(), served=place["served"],
-        health=health, why=why,
+        line=printable(place["line"]), stage=printable(place["stage"]), version=version and printable(version),
+        wanted=says, tag=str(wanted.tag.name) if wanted else None, lag=lag, since=since and _moment(since).isoformat(),
+        served=place["served"], health=health, why=why,
     )  # fmt: skip
