@@ -173,8 +173,8 @@ def page(facts: dict[str, Any]) -> str:
     where = (
         "Seconds of a processor, all that the command starts included, and in brackets those that passed; medians of "
         f"{facts['runs']} runs by turns on {facts['cpus']} cores, for which {facts['load']} processes waited. "
-        "`dvc repro` has nothing to do. `gaia status` asks DVC, and again, as nothing has changed since, does not. compose is the "
-        "whole stage; once each line had one, which composed them all."
+        "`dvc repro` has nothing to do. `gaia status` asks DVC, and again, as nothing has changed since, does not. "
+        "compose is the whole stage; once each line had one, which composed them all."
     )
     return "\n".join(["# Lines", "", __doc__ or "", where, "", *table]) + "\n"
 

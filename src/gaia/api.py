@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gaia.deployments import cleanup, host
+from gaia.deployments import cleanup, fleet, host
 from gaia.deployments import plan as deploy
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
@@ -117,6 +117,10 @@ class ModelVersionManager:
         [('cultures', 'v1.0.0', '')]
         """
         return [each.facts() for each in sync(line, stage, self.root)]
+
+    def list_hosts(self) -> list[dict[str, Any]]:
+        """What is live on every host that told of itself, beside what the tags say of it: `gaia hosts`."""
+        return [each._asdict() for each in fleet.hosts(self.root)]
 
     def cleanup_old_versions(self, line: str, keep: int = cleanup.KEEP, remove: bool = False) -> list[str]:
         """The folders of this host that nothing needs, and with `remove` they are removed: `gaia cleanup <line>`.
