@@ -12,15 +12,18 @@ import pytest
 
 from conftest import Project
 from deployed import back, folder, go
-from gaia.deployments import cleanup, fleet, host
+from gaia import status
+from gaia.deployments import cleanup, fleet, host, servers
 from gaia.deployments import plan as deploy
 from gaia.deployments.current import current
+from gaia.deployments.servers import Server
 from gaia.deployments.sync import sync
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, Problem
 from gaia.registry import history, reports
 from gaia.registry.grammar import Deployment, Undeployment, Version
 from gaia.registry.history import DEPLOY, ROLLBACK, UNDEPLOY, Event
 from gaia.registry.tags import Tag
+from gaia.serving.live import Live
 from gaia.versions import withdraw
 from released import clone, share
 
@@ -104,11 +107,17 @@ def test_every_look_says_who_has_what_while_a_version_is_on_some_hosts_alone(hos
     assert "spores@v1.1.0 is live in prod on shed-* (spores#prod#2), not on this host" in (
         hosts["barn"].run("gaia", "current").stdout
     )
-    live = {
-        row["version"]: row["live"]
-        for row in json.loads(hosts["desk"].run("gaia", "versions", "spores", "--json").stdout)
+    barn = hosts["barn"].root
+    assert ("spores@v1.1.0 is live in prod on shed-*, not on this host",) in list(status._disk(barn))
+    there = host.current("spores", root=barn)
+    served = Live(barn)._load(("spores", "prod"), there) if there else None
+    assert served and served.event and (served.event.version.name.number, served.note) == ("v1.0.0", "")
+    rows = json.loads(hosts["desk"].run("gaia", "versions", "spores", "--json").stdout)
+    assert {row["version"]: row["live"] for row in rows} == {
+        "v1.0.0": ["prod"],
+        "v1.1.0": ["prod on shed-*"],
+        "v1.2.0": [],
     }
-    assert live == {"v1.0.0": ["prod"], "v1.1.0": ["prod on shed-*"], "v1.2.0": []}
 
 
 def test_cleanup_and_withdrawal_spare_what_is_live_on_any_host(hosts: dict[str, Project]) -> None:
@@ -236,6 +245,18 @@ def test_a_host_says_nothing_twice_and_says_after_a_while_that_it_is_there(
     stage(hosts, "v1.1.0")
     sync(root=barn)
     assert [each["live"][0]["version"] for each in told] == ["v1.0.0", "v1.1.0"]
+
+
+def test_a_host_tells_what_its_servers_say(hosts: dict[str, Project]) -> None:
+    barn = hosts["barn"].root
+    with servers.saying(8123, barn) as say:
+        say(Server("http://127.0.0.1:8123", ["spores@v1.0.0 in prod"], [Problem("nothing of cultures is live", "")]))
+        fleet.tell({}, barn)
+    found = {each.host: each for each in fleet.hosts(hosts["desk"].root)}
+    assert (found["barn"].served, found["barn"].why) == (True, "nothing of cultures is live")
+    assert "127.0.0.1" not in (reports.said("barn", barn) or "")
+    fleet.tell({}, barn)
+    assert not {each.host: each for each in fleet.hosts(hosts["desk"].root)}["barn"].served
 
 
 def test_telling_is_off_by_one_key_and_costs_no_synchronisation(
