@@ -253,6 +253,18 @@ def test_lines_that_choose_the_same_options_are_merged_once_and_keep_their_own_v
     assert all(dump(lines[f"plants-{number}"], "seed") == dump(lines["plants"], "seed") for number in range(5))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"a": {}}, {"a": 1, "b": 1.0, "c": True, "d": "1", "e": None, "f": [], "g": {"a": 1}, "h": {"a": True}},
+     {"é": "- x", "b: c": "# no\nremark", "long": "word " * 60, "list": [[1, {"x": 2}], "y"]}],
+)  # fmt: skip
+def test_sections_that_lines_have_in_common_are_written_as_if_alone(content: dict[str, Any]) -> None:
+    for _ in range(2):
+        assert yaml.dump(content) == yaml._dump(content)
+    Path("written.yaml").write_text(yaml.dump(content))
+    assert repr(yaml.read(Path("written.yaml"))) == repr(content)
+
+
 def test_a_composed_file_edited_by_hand_is_refused() -> None:
     compose()
     change("data/config/plants.yaml", "trainer.max_epochs", "many")
