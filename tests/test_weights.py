@@ -84,7 +84,7 @@ def chosen(line: str, **model: Any) -> Path:
     only(line)
     for key, value in model.items():
         param(f"{line}.model.{key}", value)
-    compose(line)
+    compose()
     stage.weights(line)
     return paths.weights(line)
 
@@ -133,7 +133,7 @@ def test_the_names_of_timm_s_models_are_its_own() -> None:
 
 def test_from_scratch_there_are_none_and_that_is_always_the_same(raw: Path) -> None:
     for line in ("plants", "cultures"):
-        compose(line)
+        compose()
         stage.weights(line)
         assert said(paths.weights(line)) is None
         assert cache.hash_of(paths.weights(line)) == FROM_SCRATCH
@@ -468,6 +468,7 @@ def test_another_file_trains_its_line_again_and_no_other_and_is_said_everywhere(
     assert found["weights"][0].startswith("sha256: ")
     assert found["inputs"] == ["data/weights/plants changed"]
     assert "data/weights/plants" in second.keepers and "data/raw/weights" not in second.inputs
+    assert "data/raw/weights/w.safetensors" in second.kept and not any("raw/weights" in path for path in scratch.kept)
     step = number.change(release.facts(first), release.facts(second))
     assert step.bump == "minor" and "data: data/weights/plants changed" in step.why
     assert "data: data/weights/plants is new" in number.change(release.facts(scratch), release.facts(first)).why
