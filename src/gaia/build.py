@@ -26,6 +26,7 @@ from gaia.engines.line import Made, Order
 from gaia.engines.plan import Plan
 from gaia.engines.settings import Settings
 from gaia.errors import GaiaError, Problem, nearest
+from gaia.registry import git as registry
 from gaia.registry.git import git
 from gaia.storage import dvc, pipeline
 
