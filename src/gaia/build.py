@@ -63,24 +63,25 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
             are = f"its lines are {', '.join(known)}{nearest(unknown, known)}"
             raise GaiaError(f"{paths.PARAMS} has no line '{unknown}'", are)
         hashed.check_all(root)
-        begun = _begun(root)
+        begun, away = _begun(root), engines.elsewhere(chosen)
         plan = plans.read(dict.fromkeys(names or known), known, root)
         ends = {name: End(name, KEPT) for name in plan.lines}
         own = [stage for name in plan.lines for stage in plan.lines[name]]
         todo = pipeline.changed([*plan.shared, *own] if names else plan.stages, root)
         if not todo and not begun.keys:
-            (root / BEGUN).unlink()
             return list(ends.values())
         if todo & set(plan.shared):
+            if away and (missing := [path for path in plan.needed(*plan.shared) if not (root / path).exists()]):
+                dvc.run("pull", *missing, root=root)  # what it can't bring is made anew, or named
             _repro(plan.shared, root)
             pipeline.record({}, begun.before, plan.stages, root)
             todo = pipeline.changed(own, root)
         wanted = [name for name in plan.lines if todo & set(plan.lines[name])]
+        plans.check_kept(plan, wanted)
+        needs = {name: _needs(name, known[name], root) for name in wanted}
         key = plans.key(plan)
-        begun = begun.noted(key, registry.remote(root) if engines.elsewhere(chosen) else None, root)
+        begun = begun.noted(key, registry.remote(root) if away else None, root)
         if wanted:
-            plans.check_kept(plan, wanted)
-            needs = {name: _needs(name, known[name], root) for name in wanted}
             for end in _build(plan, key, needs, begun.before, chosen, show):
                 ends[end.line] = end
         done = [name for name, end in ends.items() if end.state in (BUILT, KEPT) and not _edited(plan, name, key)]
@@ -220,10 +221,11 @@ def _repro(targets: Iterable[str], root: Path) -> None:
 
 
 class _Begun(NamedTuple):
-    """What a build remembers in a file until it is over, so that the next one goes on if it is killed: what dvc.lock
-    named at first (new entries follow in DVC's order); the keys of the builds whose refs are to go, and the Git
-    remotes that have them, too."""
+    """What a build remembers in a file from its first line on until it is over, so that the next one goes on if it is
+    killed: at which commit it was, and what dvc.lock named at first (new entries follow in DVC's order); the keys of
+    the builds whose refs are to go, and the Git remotes that have them, too."""
 
+    head: str
     before: list[str]
     keys: list[str]
     remotes: list[str]
@@ -238,13 +240,12 @@ class _Begun(NamedTuple):
 
 
 def _begun(root: Path) -> _Begun:
-    file = root / BEGUN
-    if file.exists():
-        return _Begun(**json.loads(file.read_text(encoding="utf-8")))
-    new = _Begun(list(plans.locked(root)), [], [])
-    with files.replaced(file) as beside:
-        beside.write_text(json.dumps(new._asdict()), encoding="utf-8")
-    return new
+    file, head = root / BEGUN, registry.commit("HEAD", root)
+    new = _Begun(head, list(plans.locked(root)), [], [])
+    if not file.exists():
+        return new
+    killed = _Begun(**json.loads(file.read_text(encoding="utf-8")))
+    return killed if killed.head == head else new._replace(keys=killed.keys, remotes=killed.remotes)
 
 
 def _forget(begun: _Begun, root: Path) -> None:
@@ -256,7 +257,7 @@ def _forget(begun: _Begun, root: Path) -> None:
     for key in begun.keys:
         for ref in _refs(f"{REFS}/{key}", root):
             git("update-ref", "-d", ref, root=root)
-    (root / BEGUN).unlink()
+    (root / BEGUN).unlink(missing_ok=True)
 
 
 def _refs(below: str, root: Path) -> dict[str, str]:

@@ -41,7 +41,7 @@ def store(plan: Plan, lines: Iterable[str], revision: str) -> dict[str, list[str
     """See to it that the store has what these lines read, and what they have made that is in the cache; the outputs of
     each that it has whole. Raises GaiaError if the store can't be asked."""
     client = S3Client(settings.read(plan.root))
-    wanted = {line: plan.needed(line) for line in lines}
+    wanted = {line: plan.needed(*plan.lines[line]) for line in lines}
     every = {path for outputs in wanted.values() for path in outputs}
     below: dict[str, list[objects.Object]] = {}
     for o in objects.of_revision(revision, client=client, root=plan.root):
