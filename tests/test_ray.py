@@ -139,7 +139,7 @@ def where(cluster: Cluster, line: str, epoch: int) -> str:
 
 
 def test_hosts_that_share_nothing_give_the_dvc_lock_that_dvc_repro_gives(
-    shared: Project, cluster: Cluster, expected: str
+    shared: Project, cluster: Cluster, expected: str, store: Store, tmp_path: Path
 ) -> None:
     code, ends, text = build(shared, "--engine", "ray")
     assert code == 0, text
@@ -147,6 +147,15 @@ def test_hosts_that_share_nothing_give_the_dvc_lock_that_dvc_repro_gives(
     check(shared, expected)
     assert sum("train@" in step for step in cluster.steps()) == 3 and "demo" not in cluster.steps()
     assert not list(shared.path(".dvc/tmp/builds").glob("*/dvc.lock"))  # done there, not here
+    shared.commit("built")
+    shared.run("git", "push", "--quiet", "origin", "main")
+    shared.run("git", "clone", "--quiet", str(tmp_path / "origin.git"), "../fresh")
+    fresh = store.connect(Project(tmp_path / "fresh"))
+    before = cluster.steps()
+    code, _, text = build(fresh, "--engine", "ray", RAY_ADDRESS=cluster.address)
+    assert code == 0, text
+    assert cluster.steps() == before and not fresh.run("git", "status", "--porcelain").stdout
+    check(fresh, expected)
 
 
 def kill_host(cluster: Cluster) -> None:

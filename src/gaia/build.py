@@ -116,7 +116,10 @@ def _build(
 
     def ends() -> Iterator[Done]:
         jobs = {
-            name: Job(name, line.make, (_order(plan, name, known[name], origin, refs),), needs[name]) for name in left
+            name: Job(
+                name, line.make, (_order(plan, name, known[name], origin, refs),), needs[name], watch.before(name)
+            )
+            for name in left
         }
         yield from (Done(Job(name, line.make, ()), Made(ready[name], 0)) for name in needs if name in ready)
         yield from engines.run(chosen, jobs.values(), watch.heard)
@@ -162,6 +165,11 @@ class _Watch:
         """Where the log of a line lies."""
         return str(FOLDER / f"{name}.log") if name in self.begun else None
 
+    def before(self, name: str) -> str | None:
+        """The host on which a line was begun last."""
+        file = self.plan.root / FOLDER / f"{name}.host"
+        return file.read_text(encoding="utf-8") if file.exists() else None
+
     def seconds(self, name: str) -> float | None:
         """How long a line has taken."""
         return round(time.monotonic() - self.begun[name], 1) if name in self.begun else None
@@ -175,6 +183,8 @@ class _Watch:
             self.hosts[job.name] = text
             self.errors.pop(job.name, None)
             file.write_bytes(b"")
+            with files.replaced(file.with_suffix(".host")) as beside:
+                beside.write_text(text, encoding="utf-8")
             self.show(job.name, 0, f"begins on {text}")
         elif kind == "log":
             with file.open("a", encoding="utf-8") as log:

@@ -45,8 +45,8 @@ def run(
             }
             if needs.memory:
                 options["memory"] = int(needs.memory * 1e6)
-            if job.name in places:
-                options["scheduling_strategy"] = _on(places[job.name], soft=True)
+            if node := places.get(job.name) or _called(job.host):
+                options["scheduling_strategy"] = _on(node, soft=True)
             running[task.options(**options).remote(job, told, threads)] = job
 
         asked = iter(jobs)
@@ -122,6 +122,11 @@ def _nodes() -> list[Any]:
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _called(host: str | None) -> str | None:
+    """The node on a host of this name, if there is one."""
+    return next((node["NodeID"] for node in _nodes() if node["NodeManagerHostname"] == host), None)
 
 
 def _here() -> str:
