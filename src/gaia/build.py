@@ -71,8 +71,8 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
         if not todo and not begun.keys:
             return list(ends.values())
         if todo & set(plan.shared):
-            if away and (missing := [path for path in plan.needed(*plan.shared) if not (root / path).exists()]):
-                dvc.run("pull", *missing, root=root)  # what it can't bring is made anew, or named
+            if away and (missing := [path for path in plan.locked(*plan.shared) if not (root / path).exists()]):
+                dvc.run("pull", *missing, root=root, log=root / FOLDER / "project.log")  # what it can't is made anew
             _repro(plan.shared, root)
             pipeline.record({}, begun.before, plan.stages, root)
             todo = pipeline.changed(own, root)
@@ -111,7 +111,7 @@ def _build(
         git("fetch", "--quiet", "--no-tags", origin.git, f"+{refs}/*:{refs}/*", root=root)
     ready = {ref.removeprefix(f"{refs}/"): commit for ref, commit in _refs(refs, root).items()}
     left = [name for name in needs if name not in ready]
-    known = result.store(plan, left, taken.commit) if away else {name: plan.locked(name) for name in left}
+    known = result.store(plan, left, taken.commit) if away else {n: plan.locked(*plan.lines[n]) for n in left}
     watch = _Watch(plan, show)
 
     def ends() -> Iterator[Done]:

@@ -46,12 +46,12 @@ class Plan(NamedTuple):
         before = [self.stages[name] for name in pipeline.upstream(self.stages, self.lines[line])]
         return {path for stage in before for path in (stage.file, *stage.reads)}
 
-    def locked(self, line: str) -> list[str]:
+    def locked(self, *stages: str) -> list[str]:
         """What of that dvc.lock or a .dvc file has a hash of."""
         known = locked(self.root)
         made = {out["path"] for entry in known.values() for out in entry.get("outs", ())}
         own = {path for stage in self.stages.values() if stage.file == stage.name for path in stage.cached}
-        return [path for path in self.needed(*self.lines[line]) if path in made | own]
+        return [path for path in self.needed(*stages) if path in made | own]
 
 
 def locked(root: Path = Path()) -> pipeline.Entries:

@@ -28,7 +28,9 @@ def run(
     from ray.util.queue import Queue
 
     with _cluster(address):
-        told = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": _on(_here(), soft=False)})
+        # it dies with this host alone; killed otherwise, what it held is lost, which nothing hangs on
+        lasting = {"max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": _on(_here(), soft=False)}
+        told = Queue(actor_options={"num_cpus": 0, **lasting})
         task = ray.remote(_work)
         threads = {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
         running: dict[Any, Job] = {}
