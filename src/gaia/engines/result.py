@@ -26,7 +26,7 @@ def take(plan: Plan, line: str, commit: str, before: Sequence[str], *, fetch: bo
     made = {name: made[name] for name in plan.lines[line] if name in made}
     cached = [path for name in made for path in plan.stages[name].cached]
     if fetch:
-        workspace.patiently(lambda: _fetch(plan, commit, cached))
+        workspace.patiently(lambda: _fetch(plan, commit, cached), settings.variables(settings.read(plan.root)))
     pipeline.record(made, before, plan.stages, plan.root)
     pipeline.place(cached, plan.root)
     said = git("ls-tree", "-r", "-z", "--name-only", commit, "--", *plan.tracked(line), root=plan.root)
