@@ -49,7 +49,10 @@ TINY = {
 
 # Who needs one of these is `slow`: a project built with DVC, a server, or a whole training framework.
 BUILT = {"built", "kept", "chronicle", "drafted", "store"}
-TRAINING = {"test_accuracy", "test_speaking", "test_augmentation", "test_layers", "test_rehearsal", "test_training"}
+TRAINING = {
+    "test_accuracy", "test_speaking", "test_augmentation", "test_layers", "test_processes", "test_rehearsal",
+    "test_training",
+}  # fmt: skip
 
 FRAMEWORKS = {"plants": "pytorch", "bags": "keras", "cultures": "catboost"}
 SMALL = {"lines": {"plants": {"bucket": "plants-images", "seed": 1}, "cultures": {"bucket": "data", "seed": 2}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -51,6 +52,13 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
             ) from None
 
     exit_with_a_sentence(alone, *arguments)
+
+
+def return_freed_memory() -> None:
+    """Let what is freed go back to the system. glibc keeps blocks of up to 32 MB for later, and what is held between
+    them keeps them for good."""
+    with suppress(AttributeError, OSError):  # elsewhere there is no such setting
+        ctypes.CDLL(None).mallopt(-3, 2**17)  # M_MMAP_THRESHOLD
 
 
 def _dvc() -> psutil.Process | None:
