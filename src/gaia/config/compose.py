@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,26 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
         for line in files.params["lines"]:
             try:
                 composed[line], _ = _compose_line(files, line)
+            except GaiaError as error:
+                problems += error.problems
+    if problems:
+        raise GaiaError.several(problems)
+    return composed
+
+
+def compose_as(line: str, entries: Iterable[dict[str, Any]], root: Path = Path()) -> list[PhotoLine | TableLine]:
+    """One line as it would be composed if its entry in params.yaml were each of these.
+
+    Raises GaiaError with all that is wrong with any of them.
+    """
+    files = written.read(root)
+    composed: list[PhotoLine | TableLine] = []
+    problems: list[Problem] = []
+    with hydra.initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
+        for entry_ in entries:
+            lines = {**files.params["lines"], line: entry_}
+            try:
+                composed.append(_compose_line(files._replace(params={**files.params, "lines": lines}), line)[0])
             except GaiaError as error:
                 problems += error.problems
     if problems:

@@ -1,0 +1,183 @@
+"""What a search knows: its trials in Optuna's journal, and what to try next.
+
+Optuna stores trials, neither sampler nor pruner: both are made anew of the settings, the sampler for each trial by the
+seed and the trial's number alone, so that a search that was killed goes on as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from gaia.errors import GaiaError
+from gaia.sweeps import space as spaces
+from gaia.sweeps.settings import METRICS, Settings
+from gaia.sweeps.space import Space
+
+OF_WHAT = "searched"  # names what a study's trials have in common: line, space, settings, code, data
+SAME = "same_as"  # the number of the trial whose settings, and so whose result, a trial has
+EXPERIMENT, LOG, SLOT = "experiment", "log", "slot"
+POINTS = 200  # of a history, at most, that are kept
+
+
+def open_study(file: Path, name: str, searched: str, settings: Settings, epochs: int) -> Study:
+    """The study in a journal, or a new one. The caller sees to it that nobody else has it open.
+
+    `searched` names all that makes trials comparable, `epochs` are those that a whole training may take. Raises
+    GaiaError if the trials in the journal were made of something else.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Path(f"{file}.lock").unlink(missing_ok=True)  # of a search that was killed as it wrote
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(file))), study_name=name, load_if_exists=True,
+        pruner=_pruner(settings, epochs), direction=METRICS[settings["metric"]][1],  # type: ignore[arg-type]
+    )  # fmt: skip
+    if study.user_attrs.setdefault(OF_WHAT, searched) != searched:
+        found = f"the search '{name}' holds trials of other settings, code or data"
+        raise GaiaError(found, "give this one another --name, or none: each has a name of its own then")
+    study.set_user_attr(OF_WHAT, searched)
+    return study
+
+
+def begin(study: Study, space: Space, settings: Settings) -> None:
+    """Have tried again what failed before, and of a grid all that is left."""
+    known = study.get_trials(deepcopy=False)
+    mended = [t.params for t in known if t.state is not TrialState.FAIL] + [_given(t) for t in known]
+    again = [t.params for t in known if t.state is TrialState.FAIL and t.params not in mended]
+    for settings_ in [*_points(space, settings), *again]:
+        if settings_ not in mended and (settings_ not in [t.params for t in known] or settings_ in again):
+            study.enqueue_trial(settings_)
+            mended.append(settings_)
+
+
+def next_trial(study: Study, space: Space, settings: Settings) -> Trial | None:
+    """The next to be run: one that was under way when the search was killed, or else a new one; None if it is over."""
+    known = study.get_trials(deepcopy=False)
+    waiting = any(t.state is TrialState.WAITING for t in known)
+    most = len(_points(space, settings)) if settings["sampler"] == "grid" else settings["trials"]
+    if not waiting and len(counted(known)) >= min(most, settings["trials"]):
+        return None
+    study.sampler = _sampler(settings, len(known))
+    return study.ask(space)
+
+
+def unfinished(study: Study, space: Space, settings: Settings) -> list[Trial]:
+    """The trials that were under way when the search was killed, with all of their settings."""
+    found = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.sampler = _sampler(settings, trial.number)
+        found.append(Trial(study, trial._trial_id))
+        for name, distribution in space.items():  # which the kill may have left unwritten
+            found[-1]._suggest(name, distribution)
+    return found
+
+
+def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that count: not those that failed and were tried again, nor those that only wait."""
+    last = {
+        repr(sorted(trial.params.items())): trial.number for trial in trials if trial.state is not TrialState.WAITING
+    }
+    return [
+        trial for trial in trials
+        if trial.state is not TrialState.WAITING
+        and (trial.state is not TrialState.FAIL or last[repr(sorted(trial.params.items()))] == trial.number)
+    ]  # fmt: skip
+
+
+def earlier(study: Study, trial: Trial) -> FrozenTrial | None:
+    """The first trial of the same settings, if there is one before it that has not failed."""
+    for other in study.get_trials(deepcopy=False):
+        if other.number < trial.number and other.params == trial.params and other.state is not TrialState.FAIL:
+            return other
+    return None
+
+
+def report(trial: Trial, rows: Sequence[dict[str, float]], metric: str) -> bool:
+    """Take note of epochs; True if the trial stays so far behind others that it is not worth its time.
+
+    Each epoch is judged by what stood there when it was reached, whoever looks how late.
+    """
+    known = trial.storage.get_trial(trial._trial_id).intermediate_values
+    for row in rows:
+        epoch, value = int(row["epoch"]), row[METRICS[metric][0]]
+        if epoch not in known and math.isfinite(value):
+            trial.report(value, epoch)
+            if trial.should_prune():
+                return True
+    return False
+
+
+def finish(study: Study, trial: Trial, history: Sequence[dict[str, float]], metric: str) -> None:
+    """The training is over; its value is the best that it had on the validation split."""
+    column, direction = METRICS[metric]
+    stride = max(1, len(history) // POINTS)
+    known = trial.storage.get_trial(trial._trial_id).intermediate_values
+    for row in history[::stride]:
+        if (epoch := int(row["epoch"])) not in known:
+            trial.report(row[column], epoch)
+    best = (min if direction == "minimize" else max)(row[column] for row in history)
+    study.tell(trial, best)
+
+
+def repeat(study: Study, trial: Trial, other: FrozenTrial) -> None:
+    """A trial comes out as the other did, whose settings it has."""
+    trial.set_user_attr(SAME, other.number)
+    for epoch, value in other.intermediate_values.items():
+        trial.report(value, epoch)
+    if other.state is TrialState.COMPLETE:
+        study.tell(trial, other.value)
+    else:
+        study.tell(trial, state=other.state)
+
+
+def importance(study: Study) -> dict[str, float]:
+    """How much of the differences each setting explains, the most important first; empty if too few trials tell."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    except (RuntimeError, ValueError, Warning):  # too few trials, or all alike
+        return {}
+    shares = {name: float(value) for name, value in found.items() if math.isfinite(value)}
+    return shares if any(shares.values()) else {}
+
+
+def _given(trial: FrozenTrial) -> Any:
+    """The settings that a trial that waits is to have."""
+    return trial.system_attrs.get("fixed_params") if trial.state is TrialState.WAITING else None
+
+
+def _points(space: Space, settings: Settings) -> list[dict[str, Any]]:
+    if settings["sampler"] != "grid":
+        return []
+    values = spaces.grid(space)
+    return [dict(zip(values, point, strict=True)) for point in product(*values.values())][: settings["trials"]]
+
+
+def _sampler(settings: Settings, number: int) -> BaseSampler:
+    seed = int(np.random.SeedSequence([settings["seed"], number]).generate_state(1)[0])
+    return TPESampler(seed=seed) if settings["sampler"] == "tpe" else RandomSampler(seed=seed)
+
+
+def _pruner(settings: Settings, epochs: int) -> BasePruner:
+    if settings["pruner"] == "asha":
+        return SuccessiveHalvingPruner(min_resource=max(1, epochs // 4), reduction_factor=2)
+    if settings["pruner"] == "hyperband":
+        return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs, reduction_factor=3)
+    return NopPruner()
