@@ -29,7 +29,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from the floors
     ("inputs", "config", "registry"),
     ("data", "runtime", "storage", "demo"),
     ("frameworks", "evaluation"),
-    ("versions", "stages"),
+    ("versions", "stages", "engines"),
     ("deployments",),
     ("status", "api"),
     ("serving",),

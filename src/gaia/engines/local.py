@@ -1,0 +1,98 @@
+"""Jobs side by side on this machine, each in a process of its own, as far as cores, GPUs and memory go."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from gaia.engines.job import Done, Heard, Job
+from gaia.errors import GaiaError, first_line, missing_extra
+
+_SPAWN = multiprocessing.get_context("spawn")
+_LOOK = 1.0  # seconds after which memory is looked at again
+
+
+def run(jobs: Iterable[Job], heard: Heard, at_once: int | None = None) -> Iterator[Done]:
+    """Each job's end, in the order in which they end; the others go on when one fails.
+
+    `jobs` is asked for the next one only when there is room for it, so that it may depend on what has ended. Room:
+    `at_once` jobs; or as many as have cores, if it is None. A job whose memory isn't free waits, unless it is alone.
+    Jobs still running when the caller stops asking are ended; so they are if this process is killed.
+    """
+    running: dict[Connection, tuple[Job, SpawnProcess]] = {}
+    asked, waiting = iter(jobs), None
+    try:
+        while True:
+            while (waiting := waiting or next(asked, None)) and _room(waiting, running, at_once):
+                ours, theirs = _SPAWN.Pipe()
+                process = _SPAWN.Process(target=_work, args=(theirs, waiting), name=waiting.name)
+                process.start()
+                theirs.close()
+                running[ours], waiting = (waiting, process), None
+            if not running:
+                return
+            for ready in wait(list(running), _LOOK if waiting else None):
+                assert isinstance(ready, Connection)
+                if done := _listen(ready, *running[ready], heard):
+                    _, process = running.pop(ready)
+                    ready.close()
+                    process.join()
+                    yield done
+    finally:
+        for _, process in running.values():
+            process.kill()
+            process.join()
+
+
+def _room(job: Job, running: dict[Connection, tuple[Job, SpawnProcess]], at_once: int | None) -> bool:
+    import psutil
+
+    if not running:
+        return True
+    if job.needs.memory and psutil.virtual_memory().available < job.needs.memory * 1e6:
+        return False
+    if at_once is not None:
+        return len(running) < at_once
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    taken = sum(cores if each.needs.cpus is None else each.needs.cpus for each, _ in running.values())
+    return taken + (cores if job.needs.cpus is None else job.needs.cpus) <= cores
+
+
+def _listen(ready: Connection, job: Job, process: SpawnProcess, heard: Heard) -> Done | None:
+    """One thing that a job says; its end, if that was the last."""
+    try:
+        kind, what = ready.recv()
+    except (EOFError, OSError):
+        process.join()
+        return Done(job, error=f"its process ended with {_code(process.exitcode)}")
+    if kind == "said":
+        if heard(job, what):
+            process.kill()
+            return Done(job, stopped=True)
+        return None
+    return Done(job, result=what) if kind == "result" else Done(job, error=what)
+
+
+def _code(code: int | None) -> str:
+    return f"signal {-code}" if code and code < 0 else f"exit code {code}"
+
+
+def _work(theirs: Connection, job: Job) -> None:
+    """The process of a job: it ends with the one that started it."""
+    parent: Any = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    try:
+        with missing_extra():
+            theirs.send(("result", job.work(*job.arguments, lambda what: theirs.send(("said", what)))))
+    except GaiaError as error:
+        theirs.send(("error", str(error)))
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        theirs.send(("error", f"{type(error).__name__}: {first_line(error)}"))
