@@ -28,7 +28,9 @@ def run(jobs: Iterable[Job], heard: Heard, at_once: int | None = None) -> Iterat
     asked, waiting = iter(jobs), None
     try:
         while True:
-            while (waiting := waiting or next(asked, None)) and _room(waiting, running, at_once):
+            while len(running) < (at_once or len(running) + 1) and (waiting := waiting or next(asked, None)):
+                if not _room(waiting, running, at_once):
+                    break
                 ours, theirs = _SPAWN.Pipe()
                 process = _SPAWN.Process(target=_work, args=(theirs, waiting), name=waiting.name)
                 process.start()

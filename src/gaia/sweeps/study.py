@@ -30,6 +30,7 @@ from gaia.sweeps.space import Space
 OF_WHAT = "searched"  # names what a study's trials have in common: line, space, settings, code, data
 SAME = "same_as"  # the number of the trial whose settings, and so whose result, a trial has
 EXPERIMENT, LOG, SLOT = "experiment", "log", "slot"
+TELLING = 8  # finished trials, from which on a setting's importance is more than chance
 POINTS = 200  # of a history, at most, that are kept
 
 
@@ -148,6 +149,8 @@ def importance(study: Study) -> dict[str, float]:
     """How much of the differences each setting explains, the most important first; empty if too few trials tell."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < TELLING:
+        return {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
