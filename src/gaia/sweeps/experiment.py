@@ -17,6 +17,7 @@ from gaia.registry.git import git
 from gaia.storage import dvc
 
 History = list[dict[str, float]]  # a row for each epoch, as frameworks/protocol.py has it
+ARGUMENTS = dvc.TMP / "repro.dat"  # where DVC keeps, in the stash of a queued experiment, what it was asked
 LOOK = 0.3  # seconds between two looks at a training's history
 TAIL = 40  # lines of a log that its end is known by
 
@@ -56,6 +57,7 @@ def run(origin: Origin, slot: str, experiment: Experiment, say: Callable[[Histor
         for ref in git("for-each-ref", "--format=%(refname)", "refs/exps", root=project).split():
             git("update-ref", "-d", ref, root=project)  # of earlier ones, which are kept elsewhere
         git("reset", "--quiet", "--soft", experiment.base, root=project)  # what nobody committed is the experiment's
+        git("rm", "--quiet", "--force", "--ignore-unmatch", str(ARGUMENTS), root=project)  # of one that was queued
         arguments = ("exp", "run", "--name", experiment.name, *experiment.arguments)
         code = _watched(arguments, project, log, experiment.line, say)
         if not code and origin.config is None:

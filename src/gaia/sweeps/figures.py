@@ -16,7 +16,7 @@ from gaia.sweeps.space import Space
 Trial = dict[str, Any]  # a trial of the search's document: see search.document
 
 
-def values(trials: list[Trial], best: Trial, metric: str, least: bool) -> Markup:
+def progress(trials: list[Trial], best: Trial, metric: str, least: bool) -> Markup:
     """Each finished trial's value by its number, and the best so far."""
     done = [trial for trial in trials if trial["value"] is not None]
     with canvas((4.7, 2.9)) as (figure, axes):
@@ -30,7 +30,7 @@ def values(trials: list[Trial], best: Trial, metric: str, least: bool) -> Markup
         _mark(axes, best["number"], best["value"])
         axes.set(xlabel="trial", ylabel=f"{metric}, validation")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        return svg(figure, "values", f"{metric} of each finished trial; the best is trial {best['number']}.")
+        return svg(figure, "progress", f"{metric} of each finished trial; the best is trial {best['number']}.")
 
 
 def curves(trials: list[Trial], best: Trial, metric: str) -> Markup:
@@ -67,6 +67,12 @@ def parallel(trials: list[Trial], best: Trial, space: Space, metric: str) -> Mar
     )
     with canvas((9.6, 3.2)) as (figure, axes):
         axes.set_axis_off()
+        for trial in trials:
+            if trial["value"] is None:
+                heights = [
+                    place(trial["settings"][name]) for name, place, _ in scales[:-1] if name in trial["settings"]
+                ]
+                axes.plot(heights, color=MUTED, alpha=0.35, linewidth=1, linestyle=(0, (1, 1.5)))
         for trial in sorted(done, key=lambda trial: trial["number"] == best["number"]):
             point = {**trial["settings"], metric: trial["value"]}
             heights = [place(point[name]) for name, place, _ in scales]

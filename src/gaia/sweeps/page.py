@@ -33,7 +33,7 @@ def render(found: Document, space: Space) -> str:
     if best:
         drawn["parallel"] = figures.parallel(in_order, best, space, found["metric"])
         drawn["curves"] = figures.curves(in_order, best, found["metric"])
-        drawn["values"] = figures.values(in_order, best, found["metric"], found["least"])
+        drawn["progress"] = figures.progress(in_order, best, found["metric"], found["least"])
     states = ("finished", "stopped", "failed", "running")
     return environment.get_template("page.html.j2").render(
         {**found, "best": best},

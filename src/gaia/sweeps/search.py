@@ -49,6 +49,7 @@ class Search(NamedTuple):
     origin: Origin
     base: str  # the commit whose experiments the trials are
     study: Study
+    epochs: int  # that a whole training may take, at most
 
     @property
     def folder(self) -> Path:
@@ -56,8 +57,8 @@ class Search(NamedTuple):
 
 
 def search(
-    line: str, words: list[str], settings: Settings, *, name: str | None = None, jobs: int | None = 1,
-    root: Path = Path(), say: Callable[[str], object] = print,
+    line: str, words: list[str], settings: Settings, *, name: str | None = None, engine: str | None = None,
+    jobs: int | None = None, root: Path = Path(), say: Callable[[str], object] = print,
 ) -> dict[str, Any]:  # fmt: skip
     """Search over a line's settings until as many trials as `settings` say are over; see `document` for what it gives.
 
@@ -86,7 +87,7 @@ def search(
             known = study.open_study(folder / "journal", name, searched, settings, epochs)
             base = git("rev-parse", "HEAD", root=root).strip()
             origin = workspace.here(taken, root)
-            asked = Search(name, line, entry, space, settings, origin, base, known)
+            asked = Search(name, line, entry, space, settings, origin, base, known, epochs)
             return _run(asked, jobs or 1, root, say)
     except Timeout:
         raise GaiaError(f"the search '{name}' is under way already", "let it end, or give another --name") from None
@@ -160,7 +161,7 @@ def _tell(asked: Search, trial: Trial, done: Done, root: Path) -> None:
     if outcome.failed is None:
         experiment.fetch(done.job.arguments[2], root, None)
         trial.set_user_attr(study.EXPERIMENT, done.job.name)
-        study.finish(asked.study, trial, outcome.history, asked.settings["metric"])
+        study.finish(asked.study, trial, outcome.history, asked.settings["metric"], asked.epochs)
         return
     log = asked.folder / f"trial-{trial.number}.log"
     with files.replaced(root / log) as beside:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,11 @@ def report(trial: Trial, rows: Sequence[dict[str, float]], metric: str) -> bool:
     return False
 
 
-def finish(study: Study, trial: Trial, history: Sequence[dict[str, float]], metric: str) -> None:
-    """The training is over; its value is the best that it had on the validation split."""
+def finish(study: Study, trial: Trial, history: Sequence[dict[str, float]], metric: str, epochs: int) -> None:
+    """The training is over; its value is the best that it had on the validation split.
+
+    To the pruner it has come as far as any may, `epochs`: one that stopped by itself is what others are held to, too.
+    """
     column, direction = METRICS[metric]
     stride = max(1, len(history) // POINTS)
     known = trial.storage.get_trial(trial._trial_id).intermediate_values
@@ -131,6 +135,9 @@ def finish(study: Study, trial: Trial, history: Sequence[dict[str, float]], metr
         if (epoch := int(row["epoch"])) not in known:
             trial.report(row[column], epoch)
     best = (min if direction == "minimize" else max)(row[column] for row in history)
+    whole = deepcopy(trial.storage.get_trial(trial._trial_id))
+    whole.intermediate_values = {epochs: best}
+    study.pruner.prune(study, whole)
     study.tell(trial, best)
 
 
@@ -179,8 +186,9 @@ def _sampler(settings: Settings, number: int) -> BaseSampler:
 
 
 def _pruner(settings: Settings, epochs: int) -> BasePruner:
-    if settings["pruner"] == "asha":
-        return SuccessiveHalvingPruner(min_resource=max(1, epochs // 4), reduction_factor=2)
+    """Its rungs end well before a whole training does: who has come so far may finish."""
+    if settings["pruner"] == "asha":  # at about 1/7, 2/7 and 4/7
+        return SuccessiveHalvingPruner(min_resource=math.ceil(epochs / 7), reduction_factor=2)
     if settings["pruner"] == "hyperband":
-        return HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs, reduction_factor=3)
+        return HyperbandPruner(min_resource=math.ceil(epochs / 8), max_resource=epochs, reduction_factor=3)
     return NopPruner()

@@ -1,0 +1,123 @@
+"""What `dvc exp run --queue` has queued, run by an engine, each in a workspace of its own: `gaia work`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaia import files, paths
+from gaia.engines import local, workspace
+from gaia.engines.job import Job
+from gaia.engines.snapshot import Snapshot
+from gaia.registry.git import git, read
+from gaia.storage import dvc
+from gaia.sweeps import experiment
+from gaia.sweeps.experiment import ARGUMENTS, Experiment, Outcome
+
+QUEUE = "refs/exps/celery/stash"  # DVC's: a stash, each of whose entries is an experiment
+LOGS = paths.sweep("queue")
+# What `dvc exp run --queue` may have been asked for beside targets, and passes on to `dvc repro`.
+FLAGS = ("force", "single_item", "pipeline", "all_pipelines", "downstream", "recursive", "force_downstream", "pull",
+         "allow_missing")  # fmt: skip
+
+
+class Worked(NamedTuple):
+    """What became of a queued experiment; of one that failed, why, and the log below the project."""
+
+    experiment: str
+    failed: str | None = None
+    log: str | None = None
+
+
+class _Entry(NamedTuple):
+    stash: str
+    wanted: Experiment
+
+
+def work(jobs: int | None, root: Path = Path(), say: Callable[[str], object] = print) -> list[Worked]:
+    """Run all that is queued, and what is queued meanwhile; each is taken off the queue when its experiment is here.
+
+    What fails stays queued, and the others go on; if this is killed, the next call takes up what is left. Raises
+    GaiaError if DVC can't say what is queued.
+    """
+    entries: dict[str, _Entry] = {}
+    worked: list[Worked] = []
+    slots = [str(number) for number in range(jobs or 1)]
+    taken: dict[str, str] = {}
+
+    def waiting() -> Iterator[Job]:
+        while entry := next((each for each in _queued(root) if each.stash not in seen), None):
+            seen.add(entry.stash)
+            entries[entry.wanted.name] = entry
+            taken[entry.wanted.name] = slot = slots.pop(0)
+            origin = workspace.here(_snapshot(entry, root), root)
+            yield Job(entry.wanted.name, experiment.run, (origin, f"work-{slot}", entry.wanted))
+
+    seen: set[str] = set()
+    for done in local.run(waiting(), lambda job, rows: False, len(slots)):
+        slots.append(taken.pop(done.job.name))
+        entry = entries[done.job.name]
+        outcome = done.result if isinstance(done.result, Outcome) else Outcome(done.error, [], done.error or "")
+        if outcome.failed is None:
+            experiment.fetch(entry.wanted, root, None)
+            _remove(entry, root)
+            worked.append(Worked(entry.wanted.name))
+        else:
+            log = LOGS / f"{entry.wanted.name}.log"
+            with files.replaced(root / log) as beside:
+                beside.write_text(outcome.log, encoding="utf-8")
+            worked.append(Worked(entry.wanted.name, outcome.failed, str(log)))
+        git("update-ref", "-d", _snapshot_ref(entry), root=root)
+        say(f"{entry.wanted.name}: {outcome.failed or 'done'}")
+    return worked
+
+
+def _queued(root: Path) -> list[_Entry]:
+    """What is queued, the first first. (DVC's stash is asked, and not its broker, which may hold a half-written
+    message.)"""
+    with dvc.repo(root, "what is queued can't be read") as repo:
+        known = repo.experiments.celery_queue.stash.stash_revs
+        found = sorted(known.items(), key=lambda item: -(item[1].stash_index or 0))
+    return [
+        _Entry(stash, Experiment(entry.baseline_rev, entry.name or f"queued-{stash[:7]}", _arguments(stash, root)))
+        for stash, entry in found
+    ]
+
+
+def _arguments(stash: str, root: Path) -> tuple[str, ...]:
+    """What was asked of `dvc exp run`, which DVC keeps in the stash itself."""
+    from dvc.repo.experiments.executor.base import BaseExecutor
+
+    kept = read(stash, str(ARGUMENTS), root)
+    if kept is None:
+        return ()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(kept)
+        file.flush()
+        args, kwargs = BaseExecutor.unpack_repro_args(file.name)
+    targets = args[0] if args else kwargs.get("targets")
+    targets = [targets] if isinstance(targets, str) else targets or []
+    return (*(f"--{flag.replace('_', '-')}" for flag in FLAGS if kwargs.get(flag)), *targets)
+
+
+def _snapshot_ref(entry: _Entry) -> str:
+    return f"refs/gaia/queued/{entry.stash}"
+
+
+def _snapshot(entry: _Entry, root: Path) -> Snapshot:
+    """The stash as what a workspace is made of."""
+    git("update-ref", _snapshot_ref(entry), entry.stash, root=root)
+    return Snapshot(entry.stash, _snapshot_ref(entry))
+
+
+def _remove(entry: _Entry, root: Path) -> None:
+    """Take it off DVC's queue: its message, and its stash."""
+    with dvc.repo(root, f"{entry.wanted.name} can't be taken off the queue") as repo:
+        queue: Any = repo.experiments.celery_queue
+        with suppress(Exception):  # whatever a broken message makes of the broker; the stash is what counts
+            queue.remove([entry.wanted.name])
+        if known := queue.stash.stash_revs.get(entry.stash):
+            queue.stash.remove_revs([known])
