@@ -16,23 +16,21 @@ _NOBODY = {f"GIT_{who}_{what}": "gaia" for who in ("AUTHOR", "COMMITTER") for wh
 
 
 class Snapshot(NamedTuple):
-    """A commit that holds a working tree, and the tree that names it."""
+    """A commit that holds a working tree, and the ref that keeps it and brings it to others."""
 
     commit: str
-    key: str
-
-    @property
-    def ref(self) -> str:
-        """What keeps the commit, and brings it to others."""
-        return f"{REFS}/{self.key}"
+    ref: str
 
 
-def take(root: Path = Path()) -> Snapshot:
-    """All that Git tracks or would (not what it ignores) as it stands in the working tree, kept by a ref.
+def take(root: Path = Path(), ref: str | None = None) -> Snapshot:
+    """All that Git tracks or would (not what it ignores) as it stands in the working tree, kept by a ref: one that is
+    called by the tree, or `ref`, which is left as it is if it is there.
 
     Neither the index nor a branch moves. The same tree on the same HEAD gives the same commit; HEAD itself, if nothing
     was edited. Raises GaiaError in a repository without a commit.
     """
+    if ref and (known := git("rev-parse", "--verify", "--quiet", ref, root=root, ok=(0, 1)).strip()):
+        return Snapshot(known, ref)
     head = git("rev-parse", "--verify", "--quiet", "HEAD", root=root, ok=(0, 1)).strip()
     if not head:
         raise GaiaError("this repository has no commit yet", "`git add --all && git commit` makes one")
@@ -40,14 +38,14 @@ def take(root: Path = Path()) -> Snapshot:
     commit = head
     if key != git("rev-parse", f"{head}^{{tree}}", root=root).strip():
         commit = commit_of(key, head, "the working tree as it stood", root)
-    taken = Snapshot(commit, key)
+    taken = Snapshot(commit, ref or f"{REFS}/{key}")
     git("update-ref", taken.ref, commit, root=root)
     return taken
 
 
-def tree(root: Path = Path(), instead: Mapping[str, bytes | None] | None = None) -> str:
-    """The id of the working tree's content; `instead` are paths from the repository's top (folders end in /), which
-    have another content in it, or none."""
+def tree(root: Path = Path(), instead: Mapping[str, str | None] | None = None) -> str:
+    """The id of the working tree's content; `instead` are paths, from `root`, which have another text in it, or
+    none."""
     index = Path(git("rev-parse", "--absolute-git-dir", root=root).strip()) / "index"
     with tempfile.TemporaryDirectory(prefix="gaia-snapshot-") as folder:
         own = Path(folder) / "index"
@@ -55,11 +53,12 @@ def tree(root: Path = Path(), instead: Mapping[str, bytes | None] | None = None)
             shutil.copyfile(index, own)  # with what Git knows of the files, so that few are read
         variables = {"GIT_INDEX_FILE": str(own)}
         git("add", "--all", ":/", root=root, variables=variables)
-        for path, content in (instead or {}).items():
-            git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", f":/{path}", root=root, variables=variables)
-            if content is not None:
-                blob = git("hash-object", "-w", "--stdin", root=root, given=content.decode()).strip()
-                entry = f"100644,{blob},{path}"
+        if instead:
+            git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *instead, root=root, variables=variables)
+        for path, text in (instead or {}).items():
+            if text is not None:
+                blob = git("hash-object", "-w", "--stdin", root=root, given=text).strip()
+                entry = f"100644,{blob},{git('rev-parse', '--show-prefix', root=root).strip()}{path}"
                 git("update-index", "--add", "--cacheinfo", entry, root=root, variables=variables)
         return git("write-tree", root=root, variables=variables).strip()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from gaia.registry.git import git
 from gaia.storage import cache, dvc, remotes, settings
 
 PATIENCE = 60  # seconds for one who is about to leave
+TRIES = (2, 10, 30)  # seconds between them, while the store doesn't answer
 BUILDS = "builds"  # in DVC's own folder for what is temporary; Git ignores it
 
 
@@ -92,10 +94,21 @@ def opened(origin: Origin, name: str) -> Iterator[Path]:
 
 
 def fill(origin: Origin, project: Path, targets: Iterable[str], log: Path) -> None:
-    """Bring what the stages `targets` and those before them have made, as far as dvc.lock knows and it can be had: out
-    of the cache that is shared, or else the store. What is lacking DVC makes anew."""
-    verb = ("checkout",) if origin.config else ("pull",)
-    dvc.run(*verb, "--force", "--allow-missing", "--with-deps", *targets, root=project, log=log)
+    """Bring outputs, named by path or by stage, as dvc.lock knows them: out of the cache that is shared, as far as it
+    has them, and what is lacking DVC makes anew; or out of the store. Raises GaiaError if that hasn't all of them."""
+    if not (wanted := list(targets)):
+        return
+    if origin.config:
+        dvc.run("checkout", "--force", "--allow-missing", *wanted, root=project, log=log)
+    else:
+        _patiently("pull", "--force", *wanted, project=project, log=log)
+
+
+def keep(origin: Origin, project: Path, targets: Iterable[str], log: Path) -> None:
+    """See to it that what these stages have made is where it comes from: in the cache that is shared it is already,
+    the store gets it. Raises GaiaError if it can't."""
+    if not origin.config:
+        _patiently("push", *targets, project=project, log=log)
 
 
 def publish(origin: Origin, project: Path, paths: Iterable[str], ref: str, message: str) -> str:
@@ -109,6 +122,16 @@ def publish(origin: Origin, project: Path, paths: Iterable[str], ref: str, messa
     commit = snapshot.commit_of(tree, origin.snapshot.commit, message, project)
     git("push", "--quiet", "--force", origin.git, f"{commit}:{ref}", root=project)
     return commit
+
+
+def _patiently(*command: str, project: Path, log: Path) -> None:
+    """A command of DVC that may meet a network which is away for a moment."""
+    for pause in (*TRIES, None):
+        if not dvc.run(*command, root=project, log=log):
+            return
+        if pause is not None:
+            time.sleep(pause)
+    raise GaiaError(f"`dvc {command[0]}` failed {len(TRIES) + 1} times", "is the store there? `dvc push` says more")
 
 
 def _folder(origin: Origin) -> Path:

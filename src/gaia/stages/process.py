@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from gaia.console import tell
 from gaia.errors import GaiaError, exit_with_a_sentence
 
 LOCKS = Path(".dvc/tmp")  # DVC's own folder for such; Git ignores it
@@ -37,8 +38,12 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
         command = " ".join((f"gaia.stages.{stage.__name__}", *given))
         LOCKS.mkdir(parents=True, exist_ok=True)
         try:
+            tell(stage=os.environ.get("DVC_STAGE", command))
             with FileLock(LOCKS / f"{re.sub('[ /]', '-', command)}.lock", timeout=PATIENCE):
                 stage(*given)
+        except GaiaError as error:
+            tell(error=str(error))
+            raise
         except Timeout:
             raise GaiaError(
                 f"another process does `{command}` in this folder already",

@@ -1,0 +1,242 @@
+"""`gaia build`: what `dvc repro` would do, the lines side by side.
+
+Each line is built in a workspace of its own, at a commit that holds the working tree; what comes of it is taken over as
+soon as it is there: its entries of dvc.lock, written as DVC writes them, and its outputs. At the end `dvc repro` itself
+finds nothing left to do, or does what no line needs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from gaia import engines, files, paths
+from gaia.config import resources, yaml
+from gaia.config.compose import compose_lines
+from gaia.data import hashed
+from gaia.engines import line, result, snapshot, workspace
+from gaia.engines import plan as plans
+from gaia.engines.job import Done, Job, Needs
+from gaia.engines.line import Order
+from gaia.engines.plan import Plan
+from gaia.engines.settings import Settings
+from gaia.errors import GaiaError, Problem, first_line, nearest
+from gaia.registry.git import git
+from gaia.storage import dvc, pipeline
+
+REFS = "refs/gaia/builds"  # below the key of a build: the snapshot, and a commit for each line that is done
+SNAPSHOT = "_snapshot"  # which no line is called
+FOLDER = dvc.TMP / workspace.BUILDS
+BEFORE = FOLDER / "before.json"  # what dvc.lock named before a build that was killed: new entries follow in DVC's order
+BUILT, KEPT, FAILED, LEFT = "built", "up to date", "failed", "left"
+
+
+class End(NamedTuple):
+    """What became of a line: `left` if its inputs were edited meanwhile, so that what was built wasn't taken over."""
+
+    line: str
+    state: str
+    seconds: float | None = None
+    host: str | None = None
+    log: str | None = None  # below the project
+    why: str | None = None
+
+
+Show = Callable[[str, float, str], object]  # a line, the share of it that is done, what it does
+
+
+def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path()) -> list[End]:
+    """Build these lines, or all if none is named: each one's end, in their order.
+
+    Raises GaiaError before any line is begun if a setting is wrong, a stage fails that is no line's own, what a line
+    reads is kept by nothing, or another build is at work here. What fails for one line is told of it; the others go on.
+    """
+    with _alone(root):
+        composed = compose_lines(root)
+        if unknown := next((name for name in names if name not in composed), None):
+            known = f"its lines are {', '.join(composed)}{nearest(unknown, composed)}"
+            raise GaiaError(f"{paths.PARAMS} has no line '{unknown}'", known)
+        hashed.check_all(root)
+        before = _before(root)
+        plan = plans.read(dict.fromkeys(names or composed), composed, root)
+        if plan.shared:
+            _repro(plan.shared, root)
+        pipeline.record({}, before, plan.stages, root)
+        todo = pipeline.changed([stage for own in plan.lines.values() for stage in own], root)
+        wanted = [name for name, own in plan.lines.items() if todo & set(own)]
+        ends = {name: End(name, KEPT) for name in plan.lines}
+        key = plans.key(plan)
+        if wanted:
+            plans.check_kept(plan, wanted)
+            needs = {name: _needs(name, composed[name], root) for name in wanted}
+            for end in _build(plan, key, needs, before, chosen, show):
+                ends[end.line] = end
+        done = [name for name, end in ends.items() if end.state in (BUILT, KEPT) and not _edited(plan, name, key)]
+        if done:
+            _repro([] if done == list(composed) else [stage for name in done for stage in plan.lines[name]], root)
+            pipeline.record({}, before, plan.stages, root)
+        (root / BEFORE).unlink(missing_ok=True)
+    return list(ends.values())
+
+
+def problem(end: End) -> Problem:
+    """What is to be said of a line that wasn't built."""
+    if end.state == LEFT:
+        return Problem(f"{end.line}: {end.why}, so what was built is not taken over", "`gaia build` builds it anew")
+    log = f"{end.log} says more, and " if end.log else ""
+    return Problem(f"{end.line} failed: {(end.why or '').rstrip('.')}", f"{log}`gaia build` goes on from there")
+
+
+def _build(
+    plan: Plan, key: str, needs: dict[str, Needs], before: list[str], chosen: Settings, show: Show
+) -> Iterator[End]:
+    root, refs = plan.root, f"{REFS}/{key}"
+    away = engines.elsewhere(chosen)
+    taken = snapshot.take(root, f"{refs}/{SNAPSHOT}")
+    origin = workspace.abroad(taken, root) if away else workspace.here(taken, root)
+    if away:
+        git("fetch", "--quiet", "--no-tags", origin.git, f"+{refs}/*:{refs}/*", root=root)
+    ready = {ref.rpartition("/")[2]: commit for ref, commit in _refs(refs, root).items()}
+    left = [name for name in needs if name not in ready]
+    known = result.store(plan, left, taken.commit) if away else {name: plan.needed(name) for name in left}
+    watch = _Watch(plan, show)
+
+    def ends() -> Iterator[Done]:
+        jobs = {
+            name: Job(name, line.make, (_order(plan, name, known[name], origin, refs),), needs[name]) for name in left
+        }
+        yield from (Done(Job(name, line.make, ()), ready[name]) for name in needs if name in ready)
+        yield from engines.run(chosen, jobs.values(), watch.heard)
+
+    for done in ends():
+        yield _take(plan, key, done, before, watch, origin.git if away else None)
+    for ref in _refs(REFS, root):  # there is one build at a time, and this one is over
+        git("update-ref", "-d", ref, root=root)
+    if away:
+        git("push", "--quiet", origin.git, "--delete", *_refs_there(origin.git, refs, root), root=root)
+
+
+def _take(plan: Plan, key: str, done: Done, before: list[str], watch: _Watch, remote: str | None) -> End:
+    """Take over what a job made, unless the line has been edited meanwhile."""
+    name, root = done.job.name, plan.root
+    end = End(name, FAILED, watch.seconds(name), watch.hosts.get(name), watch.log(name))
+    if done.error:
+        watch.show(name, 1, f"failed: {(watch.errors.get(name) or done.error).splitlines()[0]}")
+        return end._replace(why=watch.errors.get(name) or done.error)
+    if remote:
+        ref = f"{REFS}/{key}/{name}"
+        git("fetch", "--quiet", "--no-tags", remote, f"+{ref}:{ref}", root=root)
+    if file := _edited(plan, name, key):
+        watch.show(name, 1, f"left: {file} was edited meanwhile")
+        return end._replace(state=LEFT, why=f"{file} was edited meanwhile")
+    try:
+        result.take(plan, name, done.result, before, fetch=remote is not None)
+    except GaiaError as error:
+        watch.show(name, 1, f"failed: {first_line(error)}")
+        return end._replace(why=str(error))
+    watch.show(name, 1, BUILT)
+    return end._replace(state=BUILT)
+
+
+class _Watch:
+    """What jobs say: shown, and kept in a log for each."""
+
+    def __init__(self, plan: Plan, show: Show) -> None:
+        self.plan, self.show = plan, show
+        self.begun: dict[str, float] = {}
+        self.hosts: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
+        self.at: dict[str, int] = {}
+
+    def log(self, name: str) -> str | None:
+        """Where the log of a line lies."""
+        return str(FOLDER / f"{name}.log") if name in self.begun else None
+
+    def seconds(self, name: str) -> float | None:
+        """How long a line has taken."""
+        return round(time.monotonic() - self.begun[name], 1) if name in self.begun else None
+
+    def heard(self, job: Job, said: tuple[str, str]) -> None:
+        """One thing that a job says; see engines/line.py."""
+        kind, text = said
+        file = self.plan.root / FOLDER / f"{job.name}.log"
+        if kind == "host":
+            self.begun[job.name] = time.monotonic()
+            self.hosts[job.name] = text
+            self.errors.pop(job.name, None)
+            file.write_bytes(b"")
+            self.show(job.name, 0, f"begins on {text}")
+        elif kind == "log":
+            with file.open("a", encoding="utf-8") as log:
+                log.write(text)
+        else:
+            for fact in map(json.loads, text.splitlines()):
+                self._progress(job.name, fact)
+
+    def _progress(self, name: str, fact: dict[str, Any]) -> None:
+        own = self.plan.lines[name]
+        if "error" in fact:
+            self.errors[name] = fact["error"]
+        elif fact.get("stage") in own:
+            self.at[name] = own.index(fact["stage"])
+            self.show(name, self.at[name] / len(own), fact["stage"].partition("@")[0])
+        elif "done" in fact:
+            at = self.at.get(name, 0)
+            share = (at + fact["done"] / max(fact["total"], 1)) / len(own)
+            self.show(name, share, " ".join(filter(None, (self.plan.stages[own[at]].group, fact["text"]))))
+
+
+def _order(plan: Plan, name: str, known: Iterable[str], origin: workspace.Origin, refs: str) -> Order:
+    return Order(origin, name, tuple(plan.lines[name]), tuple(known), tuple(plan.tracked(name)), f"{refs}/{name}")
+
+
+def _edited(plan: Plan, name: str, key: str) -> str | None:
+    return plans.edited(plan, name, key, plans.key(plan))
+
+
+def _needs(name: str, composed: Any, root: Path) -> Needs:
+    """What a line takes: as params.yaml says, else what its trainer does."""
+    said = resources.of(yaml.read(root / paths.PARAMS)["lines"][name])
+    trainer = composed.trainer
+    gpus = said.gpus if said.gpus is not None else float(trainer is not None and trainer.device == "cuda")
+    return Needs(said.cpus or getattr(trainer, "threads", None), gpus, said.memory)
+
+
+def _repro(targets: Iterable[str], root: Path) -> None:
+    if dvc.run("repro", "--quiet", *targets, root=root):
+        raise GaiaError("`dvc repro` failed", "the reason stands above")
+
+
+def _before(root: Path) -> list[str]:
+    """What dvc.lock names, or did before the build that this one goes on with."""
+    if not (root / BEFORE).exists():
+        lock = root / dvc.LOCK
+        names = list(pipeline.entries(lock.read_text(encoding="utf-8"))) if lock.exists() else []
+        with files.replaced(root / BEFORE) as beside:
+            beside.write_text(json.dumps(names), encoding="utf-8")
+    return list(json.loads((root / BEFORE).read_text(encoding="utf-8")))
+
+
+def _refs(below: str, root: Path) -> dict[str, str]:
+    said = git("for-each-ref", "--format=%(refname) %(objectname)", f"{below}/", root=root)
+    return dict(row.split() for row in said.splitlines())
+
+
+def _refs_there(remote: str, below: str, root: Path) -> list[str]:
+    return [row.split()[1] for row in git("ls-remote", "--quiet", remote, f"{below}/*", root=root).splitlines()]
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / dvc.TMP / "build.lock", timeout=0):
+            yield
+    except Timeout:
+        raise GaiaError("another `gaia build` is at work in this folder", "let it end, and repeat") from None
