@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from gaia import engines, files, paths
-from gaia.config import resources, yaml
+from gaia.config import yaml
 from gaia.config.compose import compose_lines
 from gaia.data import hashed
 from gaia.engines import line, result, snapshot, workspace
 from gaia.engines import plan as plans
-from gaia.engines.job import Done, Job, Needs
+from gaia.engines.job import Done, Job, Needs, needs_of
 from gaia.engines.line import Order
 from gaia.engines.plan import Plan
 from gaia.engines.settings import Settings
@@ -202,10 +202,7 @@ def _edited(plan: Plan, name: str, key: str) -> str | None:
 
 def _needs(name: str, composed: Any, root: Path) -> Needs:
     """What a line takes: as params.yaml says, else what its trainer does."""
-    said = resources.of(yaml.read(root / paths.PARAMS)["lines"][name])
-    trainer = composed.trainer
-    gpus = said.gpus if said.gpus is not None else float(trainer is not None and trainer.device == "cuda")
-    return Needs(said.cpus or getattr(trainer, "threads", None), gpus, said.memory)
+    return needs_of(yaml.read(root / paths.PARAMS)["lines"][name], composed.trainer)
 
 
 def _repro(targets: Iterable[str], root: Path) -> None:

@@ -6,30 +6,35 @@ import csv
 import json
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from gaia import paths
-from gaia.engines import workspace
+from gaia import engines, paths
+from gaia.config import yaml
+from gaia.engines import plan as plans
+from gaia.engines import result, workspace
+from gaia.engines.settings import Settings
+from gaia.engines.snapshot import Snapshot
 from gaia.engines.workspace import Origin
-from gaia.errors import GaiaError
 from gaia.registry.git import git
 from gaia.storage import dvc
 
 History = list[dict[str, float]]  # a row for each epoch, as frameworks/protocol.py has it
 ARGUMENTS = dvc.TMP / "repro.dat"  # where DVC keeps, in the stash of a queued experiment, what it was asked
 LOOK = 0.3  # seconds between two looks at a training's history
-TAIL = 40  # lines of a log that its end is known by
 
 
 class Experiment(NamedTuple):
-    """What `dvc exp run` is to do: on which commit, under which name, with which arguments; and of which line it
-    trains the history is read, if of any."""
+    """What `dvc exp run` is to do: on which commit, under which name, with which arguments; of which line it trains the
+    history is read, if of any; and, for another host, which outputs the store has, and which stages make some."""
 
     base: str
     name: str
     arguments: tuple[str, ...]
     line: str | None = None
+    known: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
 
     @property
     def ref(self) -> str:
@@ -49,7 +54,7 @@ def run(origin: Origin, slot: str, experiment: Experiment, say: Callable[[Histor
     """Run it in the workspace `slot`, and put its ref where the workspace comes from; on another host its data into the
     store, too. `say` is told of epochs as they end. The test split's figures are made, and not looked at.
 
-    Raises GaiaError if there is no workspace to be had.
+    Raises GaiaError if there is no workspace to be had, or it can't be filled from the store or emptied into it.
     """
     with workspace.opened(origin, slot) as project:
         log = project / dvc.TMP / "experiment.log"
@@ -57,19 +62,17 @@ def run(origin: Origin, slot: str, experiment: Experiment, say: Callable[[Histor
         for ref in git("for-each-ref", "--format=%(refname)", "refs/exps", root=project).split():
             git("update-ref", "-d", ref, root=project)  # of earlier ones, which are kept elsewhere
         git("reset", "--quiet", "--soft", experiment.base, root=project)  # what nobody committed is the experiment's
-        git("rm", "--quiet", "--force", "--ignore-unmatch", str(ARGUMENTS), root=project)  # of one that was queued
+        git("rm", "--quiet", "--cached", "--ignore-unmatch", str(ARGUMENTS), root=project)  # of one that was queued
+        (project / ARGUMENTS).unlink(missing_ok=True)
+        if not origin.config:
+            workspace.fill(origin, project, experiment.known, log)
         arguments = ("exp", "run", "--name", experiment.name, *experiment.arguments)
-        code = _watched(arguments, project, log, experiment.line, say)
-        if not code and origin.config is None:
-            code = dvc.run("push", "--run-cache", root=project, log=log)
-        said = log.read_text(encoding="utf-8", errors="replace")
-        if code:
-            return Outcome(f"{experiment.name}: {dvc.complaint(said)}", [], said)
-        try:
-            git("push", "--quiet", "--force", origin.git, f"{experiment.ref}:{experiment.ref}", root=project)
-        except GaiaError as error:
-            return Outcome(str(error), [], said)
-        return Outcome(None, _whole(project, experiment.line), said)
+        if _watched(arguments, project, log, experiment.line, say):
+            said = log.read_text(encoding="utf-8", errors="replace")
+            return Outcome(dvc.complaint(said), [], said)
+        workspace.keep(origin, project, experiment.stages, log)
+        git("push", "--quiet", "--force", origin.git, f"{experiment.ref}:{experiment.ref}", root=project)
+        return Outcome(None, _whole(project, experiment.line), "")
 
 
 def _watched(
@@ -77,7 +80,9 @@ def _watched(
 ) -> int:
     """DVC's exit code; meanwhile the epochs of the line's training are told."""
     codes: list[int] = []
-    work = threading.Thread(target=lambda: codes.append(dvc.run(*arguments, root=project, log=log)), daemon=True)
+    # threads that wait for each other would wait for those of other experiments
+    dvc_run = partial(dvc.run, *arguments, root=project, log=log, variables={"OMP_WAIT_POLICY": "PASSIVE"})
+    work = threading.Thread(target=lambda: codes.append(dvc_run()), daemon=True)
     work.start()
     told = 0
     while work.is_alive():
@@ -109,12 +114,41 @@ def _whole(project: Path, line: str | None) -> History:
         return [{key: float(cell or "nan") for key, cell in row.items()} for row in csv.DictReader(file)]
 
 
-def last(log: str) -> str:
-    """The end of a log, for who looks for a reason."""
-    return "\n".join(log.splitlines()[-TAIL:])
-
-
 def fetch(experiment: Experiment, root: Path, remote: str | None) -> None:
     """Have an experiment's ref here: from a Git remote, where another host has put it; `None`: it is here already."""
     if remote:
         git("fetch", "--quiet", "--no-tags", "--force", remote, f"+{experiment.ref}:{experiment.ref}", root=root)
+
+
+class Grounds(NamedTuple):
+    """What experiments are run on, wherever: see `grounds`."""
+
+    origin: Origin
+    known: tuple[str, ...]
+    stages: tuple[str, ...]
+    remote: str | None  # from which the refs of what was run elsewhere come
+
+
+def grounds(chosen: Settings, taken: Snapshot, lines: Sequence[str], root: Path) -> Grounds:
+    """Where the engine has its workspaces; for other hosts the snapshot is put into the Git remote, and what these
+    lines (all, if one of them is none) read into the store.
+
+    Raises GaiaError if that can't be, or a line reads what nothing keeps.
+    """
+    every = list(yaml.read(root / paths.PARAMS)["lines"])
+    plan = plans.read(dict.fromkeys(lines) if lines and set(lines) <= set(every) else every, every, root)
+    plans.check_kept(plan, plan.lines)
+    if not engines.elsewhere(chosen):
+        return Grounds(workspace.here(taken, root), (), (), None)
+    origin = workspace.abroad(taken, root)
+    known = {path for outputs in result.store(plan, plan.lines, taken.commit).values() for path in outputs}
+    stages = [stage for own in plan.lines.values() for stage in own]
+    return Grounds(origin, tuple(sorted(known)), tuple(stages), origin.git)
+
+
+def leave(found: Grounds, root: Path) -> None:
+    """Take the snapshot away that `grounds` has put into place."""
+    ref = found.origin.snapshot.ref
+    git("update-ref", "-d", ref, root=root)
+    if found.remote:
+        git("push", "--quiet", found.remote, f":{ref}", root=root)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import files, paths
-from gaia.engines import local, workspace
+from gaia import engines, files, paths
+from gaia.engines import settings
 from gaia.engines.job import Job
 from gaia.engines.snapshot import Snapshot
 from gaia.registry.git import git, read
 from gaia.storage import dvc
 from gaia.sweeps import experiment
-from gaia.sweeps.experiment import ARGUMENTS, Experiment, Outcome
+from gaia.sweeps.experiment import ARGUMENTS, Experiment, Grounds, Outcome
 
 QUEUE = "refs/exps/celery/stash"  # DVC's: a stash, each of whose entries is an experiment
 LOGS = paths.sweep("queue")
@@ -36,33 +37,43 @@ class _Entry(NamedTuple):
     stash: str
     wanted: Experiment
 
+    @property
+    def lines(self) -> list[str]:
+        """Those whose stages are asked for."""
+        targets = [argument for argument in self.wanted.arguments if not argument.startswith("--")]
+        return [target.partition("@")[2] for target in targets]
 
-def work(jobs: int | None, root: Path = Path(), say: Callable[[str], object] = print) -> list[Worked]:
+
+def work(
+    engine: str | None = None, jobs: int | None = None, root: Path = Path(), say: Callable[[str], object] = print
+) -> list[Worked]:
     """Run all that is queued, and what is queued meanwhile; each is taken off the queue when its experiment is here.
 
     What fails stays queued, and the others go on; if this is killed, the next call takes up what is left. Raises
     GaiaError if DVC can't say what is queued.
     """
-    entries: dict[str, _Entry] = {}
+    entries: dict[str, tuple[_Entry, Grounds]] = {}
     worked: list[Worked] = []
-    slots = [str(number) for number in range(jobs or 1)]
-    taken: dict[str, str] = {}
+    chosen = settings.read(engine, root)
+    chosen["jobs"] = jobs or chosen["jobs"]
+    slots: dict[str, int] = {}  # of those that run
+    seen: set[str] = set()
 
     def waiting() -> Iterator[Job]:
         while entry := next((each for each in _queued(root) if each.stash not in seen), None):
             seen.add(entry.stash)
-            entries[entry.wanted.name] = entry
-            taken[entry.wanted.name] = slot = slots.pop(0)
-            origin = workspace.here(_snapshot(entry, root), root)
-            yield Job(entry.wanted.name, experiment.run, (origin, f"work-{slot}", entry.wanted))
+            found = experiment.grounds(chosen, _snapshot(entry, root), entry.lines, root)
+            wanted = entry.wanted._replace(known=found.known, stages=found.stages)
+            slots[wanted.name] = slot = next(number for number in count() if number not in slots.values())
+            entries[wanted.name] = entry, found
+            yield Job(wanted.name, experiment.run, (found.origin, f"work-{slot}", wanted))
 
-    seen: set[str] = set()
-    for done in local.run(waiting(), lambda job, rows: False, len(slots)):
-        slots.append(taken.pop(done.job.name))
-        entry = entries[done.job.name]
+    for done in engines.run(chosen, waiting(), lambda job, rows: False):
+        del slots[done.job.name]
+        entry, found = entries[done.job.name]
         outcome = done.result if isinstance(done.result, Outcome) else Outcome(done.error, [], done.error or "")
         if outcome.failed is None:
-            experiment.fetch(entry.wanted, root, None)
+            experiment.fetch(entry.wanted, root, found.remote)
             _remove(entry, root)
             worked.append(Worked(entry.wanted.name))
         else:
@@ -70,7 +81,7 @@ def work(jobs: int | None, root: Path = Path(), say: Callable[[str], object] = p
             with files.replaced(root / log) as beside:
                 beside.write_text(outcome.log, encoding="utf-8")
             worked.append(Worked(entry.wanted.name, outcome.failed, str(log)))
-        git("update-ref", "-d", _snapshot_ref(entry), root=root)
+        experiment.leave(found, root)
         say(f"{entry.wanted.name}: {outcome.failed or 'done'}")
     return worked
 
@@ -103,14 +114,11 @@ def _arguments(stash: str, root: Path) -> tuple[str, ...]:
     return (*(f"--{flag.replace('_', '-')}" for flag in FLAGS if kwargs.get(flag)), *targets)
 
 
-def _snapshot_ref(entry: _Entry) -> str:
-    return f"refs/gaia/queued/{entry.stash}"
-
-
 def _snapshot(entry: _Entry, root: Path) -> Snapshot:
     """The stash as what a workspace is made of."""
-    git("update-ref", _snapshot_ref(entry), entry.stash, root=root)
-    return Snapshot(entry.stash, _snapshot_ref(entry))
+    kept = Snapshot(entry.stash, f"refs/gaia/queued/{entry.stash}")
+    git("update-ref", kept.ref, kept.commit, root=root)
+    return kept
 
 
 def _remove(entry: _Entry, root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,20 +13,20 @@ from filelock import FileLock, Timeout
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from gaia import files, paths
+from gaia import engines, files, paths
 from gaia.config import yaml
 from gaia.config.compose import compose_as
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump
 from gaia.config.written import read as written
-from gaia.engines import local, snapshot, workspace
-from gaia.engines.job import Done, Job, Needs
-from gaia.engines.workspace import Origin
+from gaia.engines import settings as engine_settings
+from gaia.engines import snapshot
+from gaia.engines.job import Done, Job, Needs, needs_of
 from gaia.errors import GaiaError, nearest
 from gaia.registry.git import git
 from gaia.sweeps import experiment, page, study
 from gaia.sweeps import space as spaces
-from gaia.sweeps.experiment import Experiment, Outcome
+from gaia.sweeps.experiment import Experiment, Grounds, Outcome
 from gaia.sweeps.settings import METRICS, Settings
 from gaia.sweeps.space import Space
 
@@ -46,7 +47,9 @@ class Search(NamedTuple):
     entry: dict[str, Any]  # the line's, in params.yaml
     space: Space
     settings: Settings
-    origin: Origin
+    chosen: engine_settings.Settings
+    grounds: Grounds
+    needs: Needs
     base: str  # the commit whose experiments the trials are
     study: Study
     epochs: int  # that a whole training may take, at most
@@ -65,6 +68,8 @@ def search(
     The same call goes on where a search was killed. Every finished trial is an experiment of DVC on HEAD. Raises
     GaiaError for words that say nothing of the line, or if the same search is under way elsewhere.
     """
+    chosen = engine_settings.read(engine, root)
+    chosen["jobs"] = jobs or chosen["jobs"]
     params = written(root)
     if line not in params.params["lines"]:
         known = params.params["lines"]
@@ -86,9 +91,12 @@ def search(
             epochs = max(each.trainer.max_epochs if each.trainer else 1 for each in tried)
             known = study.open_study(folder / "journal", name, searched, settings, epochs)
             base = git("rev-parse", "HEAD", root=root).strip()
-            origin = workspace.here(taken, root)
-            asked = Search(name, line, entry, space, settings, origin, base, known, epochs)
-            return _run(asked, jobs or 1, root, say)
+            ground = experiment.grounds(chosen, taken, [line], root)
+            needs = needs_of(entry, tried[0].trainer)
+            asked = Search(name, line, entry, space, settings, chosen, ground, needs, base, known, epochs)
+            found = _run(asked, root, say)
+            experiment.leave(ground, root)
+            return found
     except Timeout:
         raise GaiaError(f"the search '{name}' is under way already", "let it end, or give another --name") from None
 
@@ -102,11 +110,10 @@ def _searched(
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _run(asked: Search, at_once: int, root: Path, say: Callable[[str], object]) -> dict[str, Any]:
+def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, Any]:
     """Every trial that is to be; the page is written as they go."""
     under_way: dict[str, Trial] = {}
     following: list[tuple[Trial, int]] = []  # trials with the settings of one that is under way
-    slots = [str(number) for number in range(at_once)]
     written_at = 0.0
 
     def write(over: bool = False) -> None:
@@ -126,24 +133,27 @@ def _run(asked: Search, at_once: int, root: Path, say: Callable[[str], object]) 
                 else:
                     study.repeat(asked.study, trial, other)
                 continue
+            taken = {other.user_attrs[study.SLOT] for other in under_way.values()}
             slot = trial.user_attrs.get(study.SLOT)  # there lies the checkpoint of a training that was interrupted
-            slot = slots.pop(slots.index(slot) if slot in slots else 0)
+            if slot is None or slot in taken:
+                slot = next(number for number in count() if number not in taken)
             trial.set_user_attr(study.SLOT, slot)
             arguments = (*spaces.overrides(asked.line, asked.entry, trial.params), f"evaluate@{asked.line}")
-            wanted = Experiment(asked.base, f"{asked.name}-{trial.number}", arguments, asked.line)
+            named = f"{asked.name}-{trial.number}"
+            known, stages = asked.grounds.known, asked.grounds.stages
+            wanted = Experiment(asked.base, named, arguments, asked.line, known, stages)
             under_way[wanted.name] = trial
             write()
-            yield Job(wanted.name, experiment.run, (asked.origin, f"sweep-{slot}", wanted), Needs())
+            yield Job(wanted.name, experiment.run, (asked.grounds.origin, f"sweep-{slot}", wanted), asked.needs)
 
     def heard(job: Job, rows: Any) -> bool:
         hopeless = study.report(under_way[job.name], rows, asked.settings["metric"])
         write()
         return hopeless
 
-    for done in local.run(jobs(), heard, at_once):
+    for done in engines.run(asked.chosen, jobs(), heard):
         trial = under_way.pop(done.job.name)
         _tell(asked, trial, done, root)
-        slots.append(trial.user_attrs[study.SLOT])
         for other, number in [each for each in following if each[1] == trial.number]:
             following.remove((other, number))
             study.repeat(asked.study, other, asked.study.trials[number])
@@ -159,7 +169,7 @@ def _tell(asked: Search, trial: Trial, done: Done, root: Path) -> None:
         return
     outcome = done.result if isinstance(done.result, Outcome) else Outcome(done.error, [], done.error or "")
     if outcome.failed is None:
-        experiment.fetch(done.job.arguments[2], root, None)
+        experiment.fetch(done.job.arguments[2], root, asked.grounds.remote)
         trial.set_user_attr(study.EXPERIMENT, done.job.name)
         study.finish(asked.study, trial, outcome.history, asked.settings["metric"], asked.epochs)
         return
