@@ -1,6 +1,7 @@
 """What a search chooses from: Hydra's words for a sweep, `optimizer.lr=log(1e-4, 1e-2)` -> Optuna's distributions."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Union
 
@@ -144,8 +145,8 @@ def _written(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_written(inside)}" for key, inside in value.items()) + "}"
     if isinstance(value, str):
-        quoted = value.replace("'", "\\'")
-        return f"'{quoted}'"
+        quoted = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
+        return f"'{quoted}'"  # a backslash is one, but before a quote
     return json.dumps(value)  # null, true and numbers are written so in both
 
 
