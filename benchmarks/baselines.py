@@ -135,7 +135,8 @@ def ours(seed: int, entry: dict[str, Any]) -> tuple[Dataset, dict[str, float]]:
     YAML().dump({"lines": {"case": {"raw": "case", "bucket": "data", "seed": seed, **entry}}}, Path("params.yaml"))
     start = time.process_time()
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        for stage in (compose.compose, weights.weights, prepare.prepare, train.train, evaluate.evaluate):
+        compose.compose()
+        for stage in (weights.weights, prepare.prepare, train.train, evaluate.evaluate):
             stage("case")
     cpu = time.process_time() - start
     metrics = artifact.read_json(paths.reports("case") / "metrics.json")

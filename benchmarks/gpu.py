@@ -61,8 +61,7 @@ def measure(photos: int) -> dict[str, Any]:
     """All of it, in the working directory."""
     write_photos(paths.raw("photos"), plants.draw, plants.LABELS, photos, SIZE, 1, 0.0)
     yaml.write(paths.PARAMS, {"lines": LINES}, "of a benchmark")
-    for line in LINES:
-        compose(line)
+    compose()
     start = time.perf_counter()
     prepare("gaia")
     found: dict[str, Any] = {"photos": photos, "gpu": torch.cuda.get_device_name(), "cores": os.cpu_count()}

@@ -72,8 +72,7 @@ def throughput(work: Path, line: str, framework: str, drawn: Any, side: int) -> 
     entry = PHOTO_LINE | {"framework": framework, "data": "photos", "trainer": trainer} | MODELS[framework]
     lines = {"gaia": entry, "float32": entry | {"trainer": trainer | {"precision": "float32"}}}
     project(work, lines)
-    for name in lines:
-        python(work, "-m", "gaia.stages.compose", name)
+    python(work, "-m", "gaia.stages.compose")
     python(work, "-m", "gaia.stages.prepare", "gaia")
     index = pd.read_csv(work / "data/prepared/gaia/index.csv", keep_default_na=False)
     for row in index[index["split"].isin(["train", "validation"])].itertuples():
@@ -126,7 +125,8 @@ def _run(work: Path, line: dict[str, Any]) -> dict[str, Any]:
     console.print(f"accuracy on real photos, {line['data']}, seed {line['seed']}")
     project(work, {"line": line})
     start = time.perf_counter()
-    for stage in ("compose", "prepare", "weights", "train", "evaluate"):
+    python(work, "-m", "gaia.stages.compose")
+    for stage in ("prepare", "weights", "train", "evaluate"):
         python(work, "-m", f"gaia.stages.{stage}", "line")
     metrics = json.loads((work / "data/reports/line/metrics.json").read_text())
     found = {key: metrics[key] for key in ("accuracy", "accuracy_low", "accuracy_high", "n")}

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from edited import ADAMW, CONFIG, PARAMS, ROOT, TRAINER, change, only, param, says
 from gaia.cli import run
+from gaia.config import compose as composing
 from gaia.config import yaml
 from gaia.config.compose import compose_lines
 from gaia.config.framework import framework as spec_of
@@ -107,7 +108,7 @@ def test_a_fourth_line_is_an_entry_in_params_yaml() -> None:
     before = compose_lines()
     Path("data/raw/my_moths").mkdir(parents=True)
     param("moths", {"raw": "my_moths", "bucket": "data", "framework": "keras", "model": "mobilenet_v3"})
-    compose("moths")
+    compose()
     after = compose_lines()
     assert (load("moths").raw, load("moths").model.target) == ("my_moths", "keras.applications.MobileNetV3Small")
     assert after == {**before, "moths": load("moths")}
@@ -172,7 +173,7 @@ def test_null_where_a_key_may_have_no_value_is_that() -> None:
 def test_null_takes_away_a_column_that_conf_names() -> None:
     only("cultures")
     param("cultures.data", {"use": "cultures", "numbers": {"co2": None}, "categories": {"substrate": None}})
-    compose("cultures")
+    compose()
     line = load("cultures")
     assert isinstance(line, TableLine)
     assert (list(line.data.numbers), list(line.data.categories)) == (["days", "humidity"], ["species"])
@@ -182,7 +183,7 @@ def test_french_columns_are_yaml_only() -> None:
     only("cultures")
     french = {"label": "contaminé", "categories": {"species": "race_champignon", "substrate": "substrat"}}
     param("cultures.data", {"use": "cultures", "separator": ";", "decimal": ",", "encoding": "latin-1", **french})
-    compose("cultures")
+    compose()
     data = load("cultures").data.model_dump()
     assert data.items() >= {**french, "separator": ";", "decimal": ",", "encoding": "latin-1"}.items()
     assert data["numbers"] == yaml.read(Path("conf/data/cultures.yaml"))["numbers"]
@@ -200,7 +201,7 @@ def test_raw_data_may_have_names_of_any_alphabet() -> None:
     only("plants")
     Path("data/raw/pilzfäule 蘑菇").mkdir(parents=True)
     param("plants.raw", "pilzfäule 蘑菇")
-    compose("plants")
+    compose()
     assert load("plants").raw == "pilzfäule 蘑菇"
 
 
@@ -208,8 +209,7 @@ def test_raw_data_may_have_names_of_any_alphabet() -> None:
 
 
 def composed_bytes() -> dict[str, bytes]:
-    for line in LINES:
-        compose(line)
+    compose()
     return {file.name: file.read_bytes() for file in Path("data/config").iterdir()}
 
 
@@ -223,8 +223,38 @@ def test_the_composed_files_are_stable_load_back_and_ignore_comments() -> None:
     assert composed_bytes() == first
 
 
+def test_a_line_takes_its_composed_file_along_and_a_mistake_leaves_all_as_they_were() -> None:
+    first = composed_bytes()
+    param("plants.seed", 7)
+    param("bags.trainer.patience", "six")
+    with pytest.raises(GaiaError, match="patience"):
+        compose()
+    param("cultures")
+    with pytest.raises(GaiaError, match="patience"):
+        compose()
+    assert {file.name: file.read_bytes() for file in Path("data/config").iterdir()} == first
+    param("bags.trainer.patience", 6)
+    compose()
+    assert {file.name for file in Path("data/config").iterdir()} == {"plants.yaml", "bags.yaml"}
+    assert load("plants").seed == 7
+
+
+def test_lines_that_choose_the_same_options_are_merged_once_and_keep_their_own_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(5):
+        param(f"plants-{number}", LINES["plants"] | {"seed": number})
+    asked: list[tuple[str, ...]] = []
+    merge = composing._merge
+    monkeypatch.setattr(composing, "_merge", lambda *overrides: asked.append(overrides) or merge(*overrides))
+    lines = compose_lines()
+    assert len(asked) == len(set(asked)) == len(LINES)
+    assert [lines[f"plants-{number}"].seed for number in range(5)] == list(range(5))
+    assert all(dump(lines[f"plants-{number}"], "seed") == dump(lines["plants"], "seed") for number in range(5))
+
+
 def test_a_composed_file_edited_by_hand_is_refused() -> None:
-    compose("plants")
+    compose()
     change("data/config/plants.yaml", "trainer.max_epochs", "many")
     with pytest.raises(GaiaError, match=r"^data/config/plants\.yaml: trainer\.max_epochs .* `dvc repro`\.$"):
         load("plants")

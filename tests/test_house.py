@@ -274,7 +274,7 @@ def framework_of(stage: str) -> str | None:
 @pytest.mark.parametrize("kind", ["demo", "compose", "prepare", "weights", "train", "evaluate"])
 def test_dvc_yaml_lists_all_the_code_that_can_change_a_stage_s_bytes_and_no_other(kind: str) -> None:
     harmless = HARMLESS | HARMLESS_FOR.get(kind, {})
-    named = [stage for stage in stages() if stage.startswith(f"{kind}@")]
+    named = [stage for stage in stages() if stage.partition("@")[0] == kind]
     assert named
     for stage in named:
         known = listed(stage)
@@ -319,11 +319,10 @@ def test_code_that_loads_the_data_is_missed_by_no_stage_and_code_that_checks_set
         return set(json.loads(project.run("dvc", "status", "--json").stdout))
 
     lines = list(yaml.read(project.path("params.yaml"))["lines"])
-    composing = {f"compose@{line}" for line in lines}
     for file, stages_of_it in (
-        ("src/gaia/config/schema.py", composing),
+        ("src/gaia/config/schema.py", {"compose"}),
         ("src/gaia/cli/__init__.py", set()),
-        ("src/gaia/frameworks/keras/layers.py", {*composing, "train@bags", "evaluate@bags"}),
+        ("src/gaia/frameworks/keras/layers.py", {"compose", "train@bags", "evaluate@bags"}),
     ):
         text = project.path(file).read_text()
         project.path(file).write_text(f"{text}\n# a change\n")

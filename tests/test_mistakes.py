@@ -588,7 +588,7 @@ def test_what_was_found_and_what_would_do_are_told_apart(edit: Callable[[], obje
 )
 def test_a_mistake_in_another_line_stops_the_stage_with_exit_code_1(old: str, new: str, said: str) -> None:
     replace(PARAMS, old, new)
-    command = [sys.executable, "-m", "gaia.stages.compose", "plants"]
+    command = [sys.executable, "-m", "gaia.stages.compose"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert says(done.stderr, f"error: {said}\n")

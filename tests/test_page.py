@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.request import urlopen
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import ROOT, Project
 from deployed import back, go
 from gaia.deployments import plan as deploy
-from gaia.runtime import artifact
+from gaia.runtime import artifact, doubt
+from gaia.runtime.predictor import Predictor, Said
 from pictures import encoded, picture
 
 playwright = pytest.importorskip("playwright.sync_api", reason="`make setup` brings playwright")
@@ -309,6 +312,32 @@ def test_the_shadow_s_disagreements_are_shown_and_counted(visit: Visit) -> None:
 
 
 # --- language, errors, keys
+
+
+def test_why_an_answer_is_doubted_is_said_in_the_reader_s_language(visit: Visit) -> None:
+    asked = {"kind": "table", "features": [{"name": "co2", "type": "number", "range": [380.0, 5200.0], "gaps": 0.0}]}
+    table = {"labels": ["no", "yes"], "positive": "yes", "threshold": 0.5, "input": asked}
+    photo = {"labels": ["a", "b", "c"], "input": {"kind": "photo"}, "strange_above": 1.0}
+    shares, three = np.array([[0.52, 0.48]], np.float32), np.array([[0.4, 0.35, 0.25]], np.float32)
+    said = [
+        *(why for co2 in (9e6, np.nan) for why in doubts(table, pd.DataFrame({"co2": [co2]}), Said(shares))),
+        *doubts(photo, np.zeros((1, 1)), Said(three, np.array([2.0], np.float32))),
+    ]
+    assert len(said) == 6
+    page = visit(locale="fr-FR")
+    shown = page.evaluate("async (said) => (await import('/page/answers.js')).reasons(said).innerText", said)
+    assert shown.splitlines() == [
+        "yes 0.48 est à moins de 0.1 du seuil 0.5",
+        "co2 vaut 9,000,000 ; l’entraînement a vu de 380 à 5,200",
+        "yes 0.48 est à moins de 0.1 du seuil 0.5",
+        "co2 est vide, ce qui n’arrivait jamais à l’entraînement",
+        "ne ressemble à rien de ce que cette version a vu à l’entraînement",
+        "a 0.40 et b 0.35 sont à moins de 0.1 l’un de l’autre",
+    ]
+
+
+def doubts(contract: Any, inputs: Any, said: Said) -> list[str]:
+    return doubt.reasons(Predictor(contract, lambda asked: said), inputs, said, band=0.1)[0]
 
 
 def test_the_browser_s_language_is_spoken_until_another_is_chosen(visit: Visit) -> None:

@@ -110,7 +110,7 @@ def test_what_is_committed_but_not_built_is_refused(versioned: Project) -> None:
     versioned.replace("conf/model/catboost.yaml", "l2_leaf_reg: 3.0", "l2_leaf_reg: 4.0")
     versioned.commit("conf/ edited, nothing composed")
     said = refused(versioned)
-    assert "compose@cultures (conf modified" in said
+    assert "compose (conf modified" in said
     assert "dvc repro" in said
 
 
@@ -132,7 +132,7 @@ def test_gates_are_data_that_build_nothing_and_stop_a_release(versioned: Project
         "params.yaml",
         lambda p: merge(p, {"lines": {"cultures": {"gates": {"accuracy_low": 0.999, "megabytes": 0.001}}}}),
     )
-    assert versioned.repro() == {"compose@cultures"}
+    assert versioned.repro() == {"compose"}
     assert versioned.run("dvc", "status").stdout.strip() == "Data and pipelines are up to date."
     versioned.commit("higher gates")
     said = refused(versioned, "--push")

@@ -33,6 +33,17 @@ def test_a_version_is_made_again_from_its_tag_byte_for_byte_and_leaves_no_trace(
     assert not fresh.path(f".dvc/cache/{_key(versioned)}").exists(), "what was made again is kept nowhere"
 
 
+@pytest.mark.parametrize(("lock", "stage"), [("compose@a", "compose@a"), ("compose", "compose"), ("both", "compose")])
+def test_settings_are_composed_by_the_stage_that_a_lock_names(tmp_path: Path, lock: str, stage: str) -> None:
+    """Each line had a stage of its own once; where both stand, the old one is what DVC leaves in a lock."""
+    project = Project.empty(tmp_path / "project")
+    names = ("compose@a", "compose") if lock == "both" else (lock,)
+    project.edit("dvc.lock", lambda content: content.update(stages={name: {"cmd": "true"} for name in names}))
+    project.commit()
+    made = reproduce._repro(Record("a", "HEAD", root=project.root))
+    assert made[-4:] == [stage, "prepare@a", "train@a", "evaluate@a"]
+
+
 def _key(project: Project) -> str:
     found = record.of("cultures@v1.1.0", project.root)
     md5 = found.files(found.artifact)["data/models/cultures/model.cbm"]

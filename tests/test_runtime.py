@@ -400,7 +400,7 @@ def test_a_model_that_is_older_than_the_settings_answers_with_a_warning(project:
     asked = ("gaia", "predict", "cultures", *ROW)
     assert "warning" not in project.run(*asked).stdout
     project.edit("params.yaml", lambda p: merge(p, {"lines": {"cultures": {"model": {"depth": 3}}}}))
-    project.repro("compose@cultures")
+    project.repro("compose")
     warning = "warning: cultures: this model was made with other settings than data/config/cultures.yaml has now"
     for command in (asked, ("gaia", "results")):
         assert warning in project.run(*command).stdout

@@ -71,11 +71,11 @@ def plain(tmp_path: Path) -> Project:
 def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """The line built, stage by stage and without DVC, and what the stages said; not to be changed."""
     project = make(tmp_path_factory.mktemp("grown") / "grown")
-    said = [stage(project, name) for name in ("demo demo_cultures", *(f"{s} cultures" for s in STAGES))]
+    said = [stage(project, name) for name in ("demo demo_cultures", "compose", *(f"{s} cultures" for s in STAGES))]
     return project, "".join(said)
 
 
-STAGES = ("compose", "prepare", "weights", "train", "evaluate")
+STAGES = ("prepare", "weights", "train", "evaluate")
 
 
 def stage(project: Project, words: str, ok: bool = True) -> str:
@@ -228,14 +228,14 @@ def test_only_commands_stand_in_marks(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_a_line_whose_name_can_not_be_one_is_refused_with_a_sentence(plain: Project, name: str) -> None:
     """A shell splits one with a space: `compose takes line, and 2 arguments were given`."""
     plain.edit("params.yaml", lambda params: params["lines"].update({name: params["lines"].pop("cultures")}))
-    said = plain.run("dvc", "repro", "--single-item", f"compose@{name}", ok=False).stdout
+    said = plain.run("dvc", "repro", "--single-item", "compose", ok=False).stdout
     assert f"error: params.yaml: lines.{name}: '{name}' can't name a line; names stand in tags and paths" in said
 
 
 @pytest.mark.parametrize("trainer", ["default", {"use": "default", "max_epochs": 500}])
 def test_a_trainer_of_another_framework_is_answered_with_the_one_that_fits(plain: Project, trainer: object) -> None:
     plain.edit("params.yaml", lambda params: params["lines"]["cultures"].update(trainer=trainer))
-    assert stage(plain, "compose cultures", ok=False) == (
+    assert stage(plain, "compose", ok=False) == (
         "error: params.yaml: lines.cultures.trainer is 'default', which is not made for framework catboost; "
         "use boosting.\n"
     )
@@ -247,10 +247,10 @@ def test_without_demo_data_the_pipeline_is_whole(plain: Project, demo: str) -> N
     text = plain.path("params.yaml").read_text()
     plain.path("params.yaml").write_text(text.partition("\ndemo:")[0] + "\n" + demo)
     stages = plain.run("dvc", "stage", "list", "--name-only").stdout.split()
-    assert stages == [f"{name}@cultures" for name in STAGES]
+    assert stages == ["compose", *(f"{name}@cultures" for name in STAGES)]
     plain.path("data/raw/demo_cultures").mkdir(parents=True)
     plain.path("data/raw/demo_cultures/cultures.csv").write_text("a\n1\n")
-    assert plain.repro("compose@cultures") == {"compose@cultures"}
+    assert plain.repro("compose") == {"compose"}
 
 
 def test_an_empty_demo_is_what_the_readme_says(plain: Project) -> None:

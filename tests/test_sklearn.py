@@ -253,7 +253,8 @@ def test_one_word_switches_a_line_which_is_sealed_and_served(here: Path, model: 
     own = {"use": "table", "label": "label", "categories": "rest", "numbers": "rest"}
     param("cultures.data", own)
     change("params.yaml", "demo")
-    for stage in (compose.compose, prepare.prepare, weights.weights, train.train, evaluate.evaluate):
+    compose.compose()
+    for stage in (prepare.prepare, weights.weights, train.train, evaluate.evaluate):
         stage("cultures")
     folder = Path("data/models/cultures")
     model_ = load.load(folder)

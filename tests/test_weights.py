@@ -84,7 +84,7 @@ def chosen(line: str, **model: Any) -> Path:
     only(line)
     for key, value in model.items():
         param(f"{line}.model.{key}", value)
-    compose(line)
+    compose()
     stage.weights(line)
     return paths.weights(line)
 
@@ -133,7 +133,7 @@ def test_the_names_of_timm_s_models_are_its_own() -> None:
 
 def test_from_scratch_there_are_none_and_that_is_always_the_same(raw: Path) -> None:
     for line in ("plants", "cultures"):
-        compose(line)
+        compose()
         stage.weights(line)
         assert said(paths.weights(line)) is None
         assert cache.hash_of(paths.weights(line)) == FROM_SCRATCH

@@ -166,7 +166,7 @@ def exit_with_a_sentence(main: Callable[..., object], *args: object) -> None:
     arguments with 2."""
     parameters = inspect.signature(main).parameters
     if len(args) != len(parameters):
-        _fail(f"{main.__name__} takes {', '.join(parameters)}, and {len(args)} arguments were given.", 2)
+        _fail(f"{main.__name__} takes {', '.join(parameters) or 'nothing'}, and {len(args)} arguments were given.", 2)
     try:
         with full_disk(), missing_extra():
             main(*args)

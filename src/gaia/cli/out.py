@@ -12,6 +12,7 @@ from typing import Any
 from gaia import files
 from gaia.data.cells import inert
 from gaia.errors import GaiaError, Problem
+from gaia.inputs import tables
 from gaia.runtime.answers import Answer, Answers
 
 Row = dict[str, Any]
@@ -72,13 +73,7 @@ def _jsonl(file: Path, names: list[str]) -> Iterator[Callable[[list[Row]], None]
 
 @contextmanager
 def _parquet(file: Path, names: list[str]) -> Iterator[Callable[[list[Row]], None]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ModuleNotFoundError:
-        raise GaiaError(
-            "pyarrow is not installed, which Parquet takes", "`pip install pyarrow`, or write .csv"
-        ) from None
+    pyarrow = tables.arrow("write .csv")
     kinds = [(name, pyarrow.float64() if name.startswith("probability_") else pyarrow.string()) for name in names]
     schema = pyarrow.schema(kinds)
     with pyarrow.parquet.ParquetWriter(file, schema) as parquet:

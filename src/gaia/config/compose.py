@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,17 +42,8 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
     Raises GaiaError with each problem, once: a mistake in an option that two lines choose is one mistake.
     """
     files = written.read(root)
-    composed: dict[str, PhotoLine | TableLine] = {}
-    problems: list[Problem] = []
-    with hydra.initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-        for line in files.params["lines"]:
-            try:
-                composed[line], _ = _compose_line(files, line)
-            except GaiaError as error:
-                problems += error.problems
-    if problems:
-        raise GaiaError.several(problems)
-    return composed
+    lines = files.params["lines"]
+    return dict(zip(lines, _compose_all(((files, line) for line in lines), root), strict=True))
 
 
 def compose_as(line: str, entries: Iterable[dict[str, Any]], root: Path = Path()) -> list[PhotoLine | TableLine]:
@@ -60,13 +52,18 @@ def compose_as(line: str, entries: Iterable[dict[str, Any]], root: Path = Path()
     Raises GaiaError with all that is wrong with any of them.
     """
     files = written.read(root)
+    as_if = (files._replace(params={**files.params, "lines": {line: content}}) for content in entries)
+    return _compose_all(((each, line) for each in as_if), root)
+
+
+def _compose_all(asked: Iterable[tuple[Written, str]], root: Path) -> list[PhotoLine | TableLine]:
+    merge = cache(_merge)  # Hydra takes 0.1 s, and many lines choose the same
     composed: list[PhotoLine | TableLine] = []
     problems: list[Problem] = []
     with hydra.initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-        for entry_ in entries:
-            lines = {**files.params["lines"], line: entry_}
+        for files, line in asked:
             try:
-                composed.append(_compose_line(files._replace(params={**files.params, "lines": lines}), line)[0])
+                composed.append(_compose_line(files, line, merge)[0])
             except GaiaError as error:
                 problems += error.problems
     if problems:
@@ -84,7 +81,7 @@ def trace_line(line: str, root: Path = Path()) -> list[Value]:
     if line not in lines:
         raise GaiaError(f"params.yaml has no line '{line}'", f"its lines are {', '.join(lines)}{nearest(line, lines)}")
     with hydra.initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-        config, sources = _compose_line(files, line)
+        config, sources = _compose_line(files, line, _merge)
         values = []
         for keys, value in yaml.values(dump(config)):
             lacking = value is None and keys[0] in GROUPS and len(keys) == 1  # as the framework has no use for it
@@ -92,11 +89,19 @@ def trace_line(line: str, root: Path = Path()) -> list[Value]:
     return values
 
 
-def _compose_line(files: Written, line: str) -> tuple[PhotoLine | TableLine, Sources]:
+def _merge(*overrides: str) -> dict[str, Any]:
+    """What Hydra makes of conf/ if it is asked for these options; to be used while it is initialized."""
+    merged: Any = OmegaConf.to_container(hydra.compose("config", overrides=list(overrides)))
+    return dict(merged)
+
+
+def _compose_line(
+    files: Written, line: str, merge: Callable[..., dict[str, Any]]
+) -> tuple[PhotoLine | TableLine, Sources]:
     choices, values = entry.read(line, files.params["lines"][line], files.options)
     sources = Sources(files.conf, line, choices, values)
     try:
-        composed: Any = OmegaConf.to_container(hydra.compose("config", overrides=sources.overrides()))
+        composed = merge(*sources.overrides())
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
         raise GaiaError(*_defaults_problem(f"params.yaml: lines.{line}", error, files.options)) from None
     spec = chosen(composed, sources)

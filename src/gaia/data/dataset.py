@@ -36,9 +36,9 @@ class Dataset(NamedTuple):
         return self._replace(table=self.table.assign(split=split))
 
     @staticmethod
-    def blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """The rows, so few at a time that their photos fit into any memory."""
-        return [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
+    def blocks(rows: NDArray[np.int64], size: int = 1024) -> list[NDArray[np.int64]]:
+        """The rows, `size` at a time: so few that their photos fit into any memory."""
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def write_description(folder: Path, labels: list[str], features: list[dict[str, Any]]) -> None:

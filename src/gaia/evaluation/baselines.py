@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from gaia.data.dataset import Dataset
+from gaia.data.encoder import encoder
 from gaia.evaluation.metrics import Array, Baseline, log_loss, number
 
 Rows = NDArray[np.int64]  # positions in the index
@@ -33,10 +30,14 @@ def baselines(data: Dataset, train: Rows, test: Rows, seed: int) -> dict[str, Ba
     majority = _measured(truth, np.tile(shares, (len(test), 1)))
     if len(train) > MOST:
         train = np.sort(np.random.default_rng(seed).choice(train, MOST, replace=False))
-    seen, asked = _columns(data, train, test) if data.features else (_thumbnails(data, r) for r in (train, test))
-    strength = 1.0 if data.features else 0.01  # a photo has more pixels than there are photos
-    regression = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
     with threadpool_limits(1):  # sums in another order end in other digits
+        if data.features:
+            seen, asked = data.take(train), data.take(test)
+            regression = make_pipeline(encoder(data.features, seen, is_linear=True), LogisticRegression(max_iter=300))
+        else:
+            seen, asked = (_thumbnails(data, rows) for rows in (train, test))
+            # a photo has more pixels than there are photos
+            regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
         answers = regression.fit(seen, data.truth[train]).predict_proba(asked)
     probabilities = np.zeros((len(test), k))
     probabilities[:, np.unique(data.truth[train])] = answers
@@ -46,23 +47,6 @@ def baselines(data: Dataset, train: Rows, test: Rows, seed: int) -> dict[str, Ba
 def _measured(truth: Array, probabilities: Array) -> Baseline:
     right = float((probabilities.argmax(axis=1) == truth).mean())
     return {"accuracy": round(right, 6), "log_loss": number(log_loss(truth, probabilities))}
-
-
-def _columns(data: Dataset, *parts: Rows) -> list[NDArray[np.float64]]:
-    """The parts' rows as numbers, as the first of them tells how."""
-    frames: list[pd.DataFrame] = [data.take(rows) for rows in parts]
-    words = [feature["name"] for feature in data.features if feature["type"] == "category"]
-    numbers = [feature["name"] for feature in data.features if feature["name"] not in words]
-    found: list[list[Any]] = [[] for _ in parts]
-    for names, encoder in (
-        (numbers, SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
-        (words, OneHotEncoder(handle_unknown="ignore", sparse_output=False)),
-    ):
-        if names:
-            encoder.fit(frames[0][names])
-            for i, frame in enumerate(frames):
-                found[i].append(encoder.transform(frame[names]))
-    return [np.concatenate(columns, axis=1, dtype=np.float64) for columns in found]
 
 
 def _thumbnails(data: Dataset, rows: Rows) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from gaia.evaluation.metrics import Array, Uncalibrated, calibration_error, log_loss, number
 
 BOUNDS = 0.25, 4.0
-BELIEF = 0.5  # standard deviation of log(temperature) before anything was seen: a few items don't move it far
+BELIEF = 0.2  # standard deviation of log(temperature) before anything was seen: a few items hardly move it
 
 
 def temperature(answers: Array, truth: Array) -> float:

@@ -73,8 +73,7 @@ def parts(
 def header(line: str, file: Path, separator: str, encoding: str) -> list[str]:
     """The names of a table's columns, those alone that have one. Raises GaiaError if the file can't be read."""
     if file.suffix.lower() == ".parquet":
-        pyarrow = _pyarrow()
-        with _as_parquet(line, file), pyarrow.ParquetFile(file) as parquet:
+        with _as_parquet(line, file), arrow().parquet.ParquetFile(file) as parquet:
             names: list[str] = parquet.schema_arrow.names
             return [name for name in names if not name.startswith("__index_level_")]  # rows counted by pandas
     _, first = next(_lines(line, file, separator, encoding), (1, []))
@@ -140,8 +139,8 @@ def _is_marked(text: str, mark: str) -> bool:
 
 
 def _parquet(line: str, file: Path, wanted: Mapping[str, str], size: int) -> Iterator[Rows]:
-    done, pyarrow = 0, _pyarrow()
-    with _as_parquet(line, file), pyarrow.ParquetFile(file) as parquet:
+    done = 0
+    with _as_parquet(line, file), arrow().parquet.ParquetFile(file) as parquet:
         at = _positions(line, file, wanted, parquet.schema_arrow.names)
         headers = {name: parquet.schema_arrow.names[i] for name, i in at.items()}
         for some in parquet.iter_batches(min(size, max(1, parquet.metadata.num_rows)), columns=[*headers.values()]):
@@ -151,12 +150,15 @@ def _parquet(line: str, file: Path, wanted: Mapping[str, str], size: int) -> Ite
             done += len(some)
 
 
-def _pyarrow() -> Any:
+def arrow(instead: str = "give CSV") -> Any:
+    """pyarrow with its `parquet`. Raises GaiaError, with what to do `instead`, if it isn't installed."""
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise GaiaError("pyarrow is not installed, which Parquet takes", "`pip install pyarrow`, or give CSV") from None
-    return pyarrow.parquet
+        raise GaiaError(
+            "pyarrow is not installed, which Parquet takes", f"`pip install pyarrow`, or {instead}"
+        ) from None
+    return pyarrow
 
 
 @contextmanager

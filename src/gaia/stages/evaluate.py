@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def seal(line: str, config: PhotoLine | TableLine, data: Dataset, out: Path) -> 
 
 def cross_validated(line: str, config: PhotoLine | TableLine, data: Dataset, model: Predictor, count: int) -> Folds:
     """What `count` trainings show of all usable items, each decided as the artifact decides."""
-    found = answered(line, config, data, count)
+    found = answered(line, config, data, count, calibrated=_calibrator(model.contract) is not None)
     decided, positive = model.decide(found.probabilities), data.labels.index(model.contract["positive"])
     return folds.summary(count, found.truth, found.probabilities, decided, data.labels, positive, config.seed)
 
@@ -96,13 +97,19 @@ def cross_validated(line: str, config: PhotoLine | TableLine, data: Dataset, mod
 def _calibrate(folder: Path, promised: Contract, answers: Array, truth: Array) -> float:
     """Let the model's file give calibrated probabilities, if there is a way; by which temperature, chosen by the
     `answers` [n, classes] on the validation split."""
-    file = folder / promised["model"]
-    calibrate = onnx.calibrate if file.suffix == ".onnx" else getattr(reader(promised), "calibrate", None)
-    if not calibrate:
+    if not (calibrate := _calibrator(promised)):
         return 1.0
     if (temperature := calibration.temperature(answers, truth)) != 1:
-        calibrate(file, temperature)
+        calibrate(folder / promised["model"], temperature)
     return temperature
+
+
+def _calibrator(promised: Contract) -> Callable[[Path, float], None] | None:
+    """What lets a model's file give calibrated probabilities; None if there is no way."""
+    if promised["model"].endswith(".onnx"):
+        return onnx.calibrate
+    found: Callable[[Path, float], None] | None = getattr(reader(promised), "calibrate", None)
+    return found
 
 
 def _familiarise(file: Path, data: Dataset) -> NDArray[np.float64] | None:

@@ -70,7 +70,7 @@ def refit(name: str, config: PhotoLine | TableLine, data: Dataset, chosen: Chose
 
 def answers(config: PhotoLine | TableLine, fitted: Fit, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """A training's own probabilities [n, classes] for these rows of the index."""
-    blocks = [rows[start : start + FEW] for start in range(0, len(rows), FEW)]
+    blocks = data.blocks(rows, FEW)
     return np.concatenate([fitting(config).answers(fitted, data.take(block)) for block in blocks])
 
 

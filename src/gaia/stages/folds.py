@@ -23,8 +23,9 @@ class Answered(NamedTuple):
     probabilities: NDArray[np.float32]
 
 
-def answered(line: str, config: PhotoLine | TableLine, data: Dataset, count: int) -> Answered:
-    """The probabilities that each usable item gets from a training on the other folds, of the same configuration.
+def answered(line: str, config: PhotoLine | TableLine, data: Dataset, count: int, calibrated: bool) -> Answered:
+    """The probabilities that each usable item gets from a training on the other folds, of the same configuration;
+    `calibrated`, if what ships is.
 
     The trainings run one after another, each with all threads; one that is interrupted begins again. Raises GaiaError
     as `folds.parts` and the trainings do.
@@ -38,6 +39,9 @@ def answered(line: str, config: PhotoLine | TableLine, data: Dataset, count: int
             shipped = refit(name, config, part, chosen, Path(beside, "refit"))
             rows = part.rows("test")
             truth.append(part.truth[rows])
-            temperature = calibration.temperature(chosen.answers, part.truth[part.rows("validation")])
-            probabilities.append(calibration.calibrated(answers(config, shipped, part, rows), temperature))
+            found = answers(config, shipped, part, rows)
+            if calibrated:
+                temperature = calibration.temperature(chosen.answers, part.truth[part.rows("validation")])
+                found = calibration.calibrated(found, temperature)
+            probabilities.append(found)
     return Answered(np.concatenate(truth), np.concatenate(probabilities))

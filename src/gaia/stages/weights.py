@@ -7,8 +7,6 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from gaia import files, paths
 from gaia.config import yaml
 from gaia.config.schema import NeuralModel, PhotoLine
@@ -16,7 +14,8 @@ from gaia.config.stored import load
 from gaia.config.weights import VERSION
 from gaia.errors import GaiaError, first_line
 from gaia.frameworks.protocol import publishing
-from gaia.registry import git, tags
+from gaia.registry import tags
+from gaia.registry.pins import Pins
 from gaia.runtime import artifact
 from gaia.runtime.artifact import Weights
 from gaia.stages.process import run
@@ -121,12 +120,10 @@ def _of_version(name: str, out: Path) -> Path:
     no such version, or its weights can't be had."""
     tag = tags.find(name)
     model = paths.model(tag.name.line).as_posix()
-    lock = YAML(typ="safe").load(git.read(tag.commit, "dvc.lock") or b"{}")
-    pinned = [out["md5"] for s in lock.get("stages", {}).values() for out in s.get("outs", ()) if out["path"] == model]
-    if not pinned:
+    if not (pinned := Pins(name, tag.commit, Path()).in_dvc.get(model)):
         raise GaiaError(f"{name}: dvc.lock names no {model} on that commit.")
     with tempfile.TemporaryDirectory(dir=out) as beside:
-        objects.lay_out(pinned[0], model, tag.commit, Path(beside))
+        objects.lay_out(pinned.md5, model, tag.commit, Path(beside))
         kept = [path for path in Path(beside).iterdir() if path.name in OF_A_VERSION]
         if not kept:
             raise GaiaError(f"{name} holds no weights that a network could start from.")

@@ -9,10 +9,10 @@ from gaia.errors import GaiaError, printable
 from gaia.evaluation.results import accuracy
 from gaia.registry import history
 from gaia.registry.history import History
+from gaia.registry.pins import Pinned
 from gaia.registry.tags import Tag, Version
 from gaia.runtime.contract import category
 from gaia.versions import verdict
-from gaia.versions.pins import Pinned
 from gaia.versions.record import Record
 
 

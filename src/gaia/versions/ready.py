@@ -11,10 +11,10 @@ from gaia.config import yaml
 from gaia.data import hashed
 from gaia.errors import GaiaError, nearest
 from gaia.registry.git import commit, git
+from gaia.registry.pins import Pins
 from gaia.storage import cache, dvc, remotes, settings
 from gaia.storage.client import S3Client
 from gaia.storage.objects import Problem
-from gaia.versions.pins import Pins
 from gaia.versions.record import Record
 
 

@@ -12,11 +12,10 @@ from typing import Any
 from gaia import files, paths
 from gaia.errors import GaiaError
 from gaia.registry import tags
+from gaia.registry.pins import Pinned, Pins, overlap
 from gaia.registry.tags import Tag, Version
-from gaia.versions.pins import Pinned, Pins, overlap
 
-STAGES = ("compose", "prepare", "train", "evaluate")  # of a line, as dvc.yaml names them
-BUILDING = STAGES[1:]  # those whose code and settings make the artifact
+STAGES = ("prepare", "train", "evaluate")  # of a line, as dvc.yaml names them; what they read makes the artifact
 ENVIRONMENT = "requirements.lock"
 # Where the weights of all lines come from. What of it a line starts from is an input of its own, stored as such.
 ALL_WEIGHTS = paths.raw(paths.WEIGHTS).as_posix()
@@ -43,6 +42,11 @@ class Record:
             raise GaiaError(f"{self}: dvc.lock has no stage {missing[0]}", "run `dvc repro`, and commit")
         return {stage: pinned[name] for stage, name in names.items()}
 
+    @property
+    def composing(self) -> str:
+        """The stage that composed the line's settings: until lines had it in common, each had its own."""
+        return "compose" if "compose" in self._pins.stages else f"compose@{self.line}"
+
     @cached_property
     def outputs(self) -> dict[str, Pinned]:
         """What the line's stages made, by path."""
@@ -54,7 +58,7 @@ class Record:
         the environment's lock, data); and where another stage made such data, the data that it read, to the roots.
         """
         found: dict[str, Pinned] = {}
-        to_do = [(dep, True) for stage in BUILDING for dep in self.stages[stage].get("deps", ())]
+        to_do = [(dep, True) for stage in STAGES for dep in self.stages[stage].get("deps", ())]
         for dep, read_here in to_do:  # which grows
             path = dep["path"]
             if path == ALL_WEIGHTS or path in found or any(overlap(path, own) for own in self.outputs):
@@ -186,7 +190,7 @@ class Record:
     @cached_property
     def _params(self) -> dict[str, Any]:
         """All settings that the building stages read, by section."""
-        read = (self.stages[stage].get("params", {}) for stage in BUILDING)
+        read = (self.stages[stage].get("params", {}) for stage in STAGES)
         merged = {key: value for sections in read for part in sections.values() for key, value in part.items()}
         return dict(sorted(merged.items()))
 

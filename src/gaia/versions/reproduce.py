@@ -29,7 +29,7 @@ def reproduce(record: Record) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="gaia-reproduce-") as folder:
         again = _checkout(record, Path(folder))
-        for command in (["checkout", *record.keepers] if record.keepers else [], _repro(record.line)):
+        for command in (["checkout", *record.keepers] if record.keepers else [], _repro(record)):
             if command and _dvc(*command, root=again).returncode:
                 raise GaiaError(f"{record}: `dvc {command[0]}` failed in a clean checkout", "the reason stands above")
         git("add", "--all", root=again)
@@ -75,8 +75,8 @@ def _share_cache(record: Record, project: Path) -> None:
         objects.fetch(needed, client, record.root)
 
 
-def _repro(line: str) -> list[str]:
-    stages = [f"{stage}@{line}" for stage in STAGES]
+def _repro(record: Record) -> list[str]:
+    stages = [record.composing, *(f"{stage}@{record.line}" for stage in STAGES)]
     return ["repro", "--force", "--single-item", "--no-run-cache", "--no-commit", *stages]
 
 

@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from gaia.config.schema import TableLine, Trainer
 from gaia.console import console
 from gaia.data.dataset import Dataset
+from gaia.data.encoder import encoder
 from gaia.errors import GaiaError, first_line
 from gaia.frameworks import loop
 from gaia.frameworks.onnx import OUTPUT
@@ -66,8 +64,8 @@ def _fit(config: TableLine, data: Dataset, show: Show, exactly: int | None = Non
     splits = {split: data.rows(split) for split in (("train",) if exactly else ("train", "validation"))}
     weights = loop.class_weights(data, trainer)[data.truth[splits["train"]]]
     with threadpool_limits(1):
-        encoder = _encoder(data.features, data.take(splits["train"]), is_linear)
-        inputs = {split: encoder.transform(data.take(rows)) for split, rows in splits.items()}
+        columns = encoder(data.features, data.take(splits["train"]), is_linear)
+        inputs = {split: columns.transform(data.take(rows)) for split, rows in splits.items()}
         truth = {split: data.truth[rows] for split, rows in splits.items()}
         watched = {} if is_linear or exactly else {"X_val": inputs["validation"], "y_val": truth["validation"]}
         try:
@@ -85,7 +83,7 @@ def _fit(config: TableLine, data: Dataset, show: Show, exactly: int | None = Non
     kept = exactly or loop.best_epoch(history)
     if not is_linear:
         del model._predictors[kept:]  # no round after the best; scikit-learn keeps those that it waited for
-    return Fit(Pipeline([("columns", encoder), ("model", model)]), history, kept)
+    return Fit(Pipeline([("columns", columns), ("model", model)]), history, kept)
 
 
 def _arguments(config: TableLine, trainer: Trainer, exactly: int | None) -> dict[str, Any]:
@@ -95,23 +93,6 @@ def _arguments(config: TableLine, trainer: Trainer, exactly: int | None) -> dict
     if exactly:
         return given | {"max_iter": exactly, "early_stopping": False}
     return given | {"early_stopping": True, "n_iter_no_change": trainer.patience or trainer.max_epochs}
-
-
-def _encoder(features: list[dict[str, Any]], train: pd.DataFrame, is_linear: bool) -> ColumnTransformer:
-    """Columns -> float64: a column for each category, then the numbers, but for those of which training has none. For a
-    linear model those are scaled, the mean fills their gaps, and a column more says where (for those that have any in
-    training); trees take gaps as they are.
-    """
-    categories = [feature for feature in features if feature["type"] == "category"]
-    known = [np.array(feature["categories"], dtype=object) for feature in categories]
-    onehot = OneHotEncoder(categories=known, sparse_output=is_linear, handle_unknown="ignore")
-    scaled = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()) if is_linear else "passthrough"
-    numbers = [feature["name"] for feature in features if feature["type"] == "number"]
-    encoder = ColumnTransformer([
-        ("categories", onehot, [feature["name"] for feature in categories]),
-        ("numbers", scaled, [name for name in numbers if train[name].notna().any()]),
-    ])  # fmt: skip
-    return encoder.fit(train)
 
 
 def _history(

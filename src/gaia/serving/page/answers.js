@@ -6,7 +6,13 @@ import { heat } from "./heat.js";
 
 const AT_ONCE = 2; // photos that are on their way at the same time
 const SHOWN = 8; // classes
-const STRANGE = "unlike anything this version was trained on"; // as gaia/runtime/doubt.py says it
+const REASONS = [ // as gaia/runtime/doubt.py says them, and what the page calls them
+  [/^unlike anything this version was trained on$/, "strange"],
+  [/^(.+) is (.+); training saw (.+) to (.+)$/, "outside"],
+  [/^(.+) is empty; in training it never was$/, "gap"],
+  [/^(.+) ([\d.]+) is within ([\d.]+) of the threshold ([\d.]+)$/, "close"],
+  [/^(.+) ([\d.]+) and (.+) ([\d.]+) are within ([\d.]+) of each other$/, "tied"],
+];
 
 /** A list of answers, the newest first. */
 export function results() {
@@ -91,8 +97,13 @@ export function verdict(found, contract) {
   return [head, bars(found.probabilities, found.answer, contract)];
 }
 
-/** Why an answer is doubted, as the server says it; what has no number in it in the reader's language. */
-export const reasons = (why) => make("ul", { class: "reasons" }, why.map((each) => each === STRANGE ? words("li", "strange") : quoted("li", each)));
+/** Why an answer is doubted, in the reader's language; as the server says it where that is a reason unknown here. */
+export const reasons = (why) => make("ul", { class: "reasons" }, why.map(reason));
+
+function reason(said) {
+  const [shape, name] = REASONS.find(([shape]) => shape.test(said)) ?? [];
+  return shape ? words("li", name, ...shape.exec(said).slice(1)) : quoted("li", said);
+}
 
 /** A bar for each class, the likeliest first; and from where on the positive one is said, if that isn't the half. */
 export function bars(probabilities, answered, contract) {
