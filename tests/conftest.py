@@ -24,7 +24,7 @@ from gaia.storage import embedded, objects, remotes, server, settings
 from gaia.storage.client import S3Client
 from released import release
 
-pytest_plugins = ["versioned", "edited"]  # fixtures that have a file of their own
+pytest_plugins = ["versioned", "edited", "sidebyside"]  # fixtures that have a file of their own
 ROOT = Path(__file__).parent.parent
 
 # A server that the environment names is the one that the storage is tested with; it is not meant for anything else.

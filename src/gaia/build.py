@@ -17,21 +17,20 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from gaia import engines, files, paths
-from gaia.config import yaml
-from gaia.config.compose import compose_lines
+from gaia.config import resources, yaml
 from gaia.data import hashed
 from gaia.engines import line, result, snapshot, workspace
 from gaia.engines import plan as plans
-from gaia.engines.job import Done, Job, Needs, needs_of
-from gaia.engines.line import Order
+from gaia.engines.job import Done, Job, Needs
+from gaia.engines.line import Made, Order
 from gaia.engines.plan import Plan
 from gaia.engines.settings import Settings
-from gaia.errors import GaiaError, Problem, first_line, nearest
+from gaia.errors import GaiaError, Problem, nearest
 from gaia.registry.git import git
 from gaia.storage import dvc, pipeline
 
 REFS = "refs/gaia/builds"  # below the key of a build: the snapshot, and a commit for each line that is done
-SNAPSHOT = "_snapshot"  # which no line is called
+SNAPSHOT, FAILURES = "_snapshot", "_failed"  # which no line is called
 FOLDER = dvc.TMP / workspace.BUILDS
 BEFORE = FOLDER / "before.json"  # what dvc.lock named before a build that was killed: new entries follow in DVC's order
 BUILT, KEPT, FAILED, LEFT = "built", "up to date", "failed", "left"
@@ -58,13 +57,13 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
     reads is kept by nothing, or another build is at work here. What fails for one line is told of it; the others go on.
     """
     with _alone(root):
-        composed = compose_lines(root)
-        if unknown := next((name for name in names if name not in composed), None):
-            known = f"its lines are {', '.join(composed)}{nearest(unknown, composed)}"
-            raise GaiaError(f"{paths.PARAMS} has no line '{unknown}'", known)
+        known = dict(yaml.read(root / paths.PARAMS).get("lines") or {})
+        if unknown := next((name for name in names if name not in known), None):
+            are = f"its lines are {', '.join(known)}{nearest(unknown, known)}"
+            raise GaiaError(f"{paths.PARAMS} has no line '{unknown}'", are)
         hashed.check_all(root)
         before = _before(root)
-        plan = plans.read(dict.fromkeys(names or composed), composed, root)
+        plan = plans.read(dict.fromkeys(names or known), known, root)
         if plan.shared:
             _repro(plan.shared, root)
         pipeline.record({}, before, plan.stages, root)
@@ -74,12 +73,12 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
         key = plans.key(plan)
         if wanted:
             plans.check_kept(plan, wanted)
-            needs = {name: _needs(name, composed[name], root) for name in wanted}
+            needs = {name: _needs(name, known[name], root) for name in wanted}
             for end in _build(plan, key, needs, before, chosen, show):
                 ends[end.line] = end
         done = [name for name, end in ends.items() if end.state in (BUILT, KEPT) and not _edited(plan, name, key)]
         if done:
-            _repro([] if done == list(composed) else [stage for name in done for stage in plan.lines[name]], root)
+            _repro([] if done == list(known) else [stage for name in done for stage in plan.lines[name]], root)
             pipeline.record({}, before, plan.stages, root)
         (root / BEFORE).unlink(missing_ok=True)
     return list(ends.values())
@@ -102,16 +101,16 @@ def _build(
     origin = workspace.abroad(taken, root) if away else workspace.here(taken, root)
     if away:
         git("fetch", "--quiet", "--no-tags", origin.git, f"+{refs}/*:{refs}/*", root=root)
-    ready = {ref.rpartition("/")[2]: commit for ref, commit in _refs(refs, root).items()}
+    ready = {ref.removeprefix(f"{refs}/"): commit for ref, commit in _refs(refs, root).items()}
     left = [name for name in needs if name not in ready]
-    known = result.store(plan, left, taken.commit) if away else {name: plan.needed(name) for name in left}
+    known = result.store(plan, left, taken.commit) if away else {name: plan.locked(name) for name in left}
     watch = _Watch(plan, show)
 
     def ends() -> Iterator[Done]:
         jobs = {
             name: Job(name, line.make, (_order(plan, name, known[name], origin, refs),), needs[name]) for name in left
         }
-        yield from (Done(Job(name, line.make, ()), ready[name]) for name in needs if name in ready)
+        yield from (Done(Job(name, line.make, ()), Made(ready[name], 0)) for name in needs if name in ready)
         yield from engines.run(chosen, jobs.values(), watch.heard)
 
     for done in ends():
@@ -127,21 +126,22 @@ def _take(plan: Plan, key: str, done: Done, before: list[str], watch: _Watch, re
     name, root = done.job.name, plan.root
     end = End(name, FAILED, watch.seconds(name), watch.hosts.get(name), watch.log(name))
     if done.error:
-        watch.show(name, 1, f"failed: {(watch.errors.get(name) or done.error).splitlines()[0]}")
-        return end._replace(why=watch.errors.get(name) or done.error)
-    if remote:
-        ref = f"{REFS}/{key}/{name}"
-        git("fetch", "--quiet", "--no-tags", remote, f"+{ref}:{ref}", root=root)
-    if file := _edited(plan, name, key):
-        watch.show(name, 1, f"left: {file} was edited meanwhile")
-        return end._replace(state=LEFT, why=f"{file} was edited meanwhile")
-    try:
-        result.take(plan, name, done.result, before, fetch=remote is not None)
-    except GaiaError as error:
-        watch.show(name, 1, f"failed: {first_line(error)}")
-        return end._replace(why=str(error))
-    watch.show(name, 1, BUILT)
-    return end._replace(state=BUILT)
+        end = end._replace(why=done.error)
+    elif file := _edited(plan, name, key):
+        end = end._replace(state=LEFT, why=f"{file} was edited meanwhile")
+    else:
+        try:
+            if remote:
+                git("fetch", "--quiet", "--no-tags", remote, f"+{REFS}/{key}/*:{REFS}/{key}/*", root=root)
+            result.take(plan, name, done.result.commit, before, fetch=remote is not None)
+            end = end._replace(state=BUILT)
+            if code := done.result.code:
+                said = watch.errors.get(name, f"`dvc repro` ended with exit code {code}")
+                end = end._replace(state=FAILED, why=said)
+        except GaiaError as error:
+            end = end._replace(why=str(error))
+    watch.show(name, 1, f"{end.state}: {end.why.splitlines()[0]}" if end.why else end.state)
+    return end
 
 
 class _Watch:
@@ -193,16 +193,22 @@ class _Watch:
 
 
 def _order(plan: Plan, name: str, known: Iterable[str], origin: workspace.Origin, refs: str) -> Order:
-    return Order(origin, name, tuple(plan.lines[name]), tuple(known), tuple(plan.tracked(name)), f"{refs}/{name}")
+    return Order(origin, name, tuple(plan.lines[name]), tuple(known), tuple(plan.tracked(name)),
+                 f"{refs}/{name}", f"{refs}/{FAILURES}/{name}")  # fmt: skip
 
 
 def _edited(plan: Plan, name: str, key: str) -> str | None:
     return plans.edited(plan, name, key, plans.key(plan))
 
 
-def _needs(name: str, composed: Any, root: Path) -> Needs:
-    """What a line takes: as params.yaml says, else what its trainer does."""
-    return needs_of(yaml.read(root / paths.PARAMS)["lines"][name], composed.trainer)
+def _needs(name: str, entry: dict[str, Any], root: Path) -> Needs:
+    """What a line takes: as its entry in params.yaml says, else as its trainer will, if that is composed already."""
+    if problems := resources.problems(f"{paths.PARAMS}: lines.{name}", entry):
+        raise GaiaError.several(problems)
+    said, file = resources.of(entry), root / paths.config(name)
+    trainer = (yaml.read(file).get("trainer") if file.exists() else None) or {}
+    gpus = said.gpus if said.gpus is not None else float(trainer.get("device") == "cuda")
+    return Needs(said.cpus or trainer.get("threads"), gpus, said.memory)
 
 
 def _repro(targets: Iterable[str], root: Path) -> None:
@@ -213,10 +219,8 @@ def _repro(targets: Iterable[str], root: Path) -> None:
 def _before(root: Path) -> list[str]:
     """What dvc.lock names, or did before the build that this one goes on with."""
     if not (root / BEFORE).exists():
-        lock = root / dvc.LOCK
-        names = list(pipeline.entries(lock.read_text(encoding="utf-8"))) if lock.exists() else []
         with files.replaced(root / BEFORE) as beside:
-            beside.write_text(json.dumps(names), encoding="utf-8")
+            beside.write_text(json.dumps(list(plans.locked(root))), encoding="utf-8")
     return list(json.loads((root / BEFORE).read_text(encoding="utf-8")))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gaia.config import resources
-
 
 class Needs(NamedTuple):
     """What a job takes of a host. Nothing here changes what it makes."""
@@ -14,13 +12,6 @@ class Needs(NamedTuple):
     cpus: float | None = None  # None: all that a host has
     gpus: float = 0
     memory: int | None = None  # MB; None: nobody said
-
-
-def needs_of(entry: dict[str, Any], trainer: Any) -> Needs:
-    """What a line takes: as its entry in params.yaml says, else what its trainer (None: it has none) does."""
-    said = resources.of(entry)
-    gpus = said.gpus if said.gpus is not None else float(trainer is not None and trainer.device == "cuda")
-    return Needs(said.cpus or getattr(trainer, "threads", None), gpus, said.memory)
 
 
 class Job(NamedTuple):

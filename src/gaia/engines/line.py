@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from gaia import console
 from gaia.engines import following, workspace
 from gaia.engines.workspace import Origin
-from gaia.errors import GaiaError
 from gaia.storage import dvc
 
 
@@ -21,14 +20,23 @@ class Order(NamedTuple):
     stages: tuple[str, ...]  # the line's own
     known: tuple[str, ...]  # outputs that are up to date, or were once
     tracked: tuple[str, ...]  # files that come back by Git
-    ref: str  # under which they come
+    ref: str  # under which they come,
+    failed: str  # or, if a stage fails, what came before it
 
 
-def make(order: Order, say: Callable[[tuple[str, Any]], object]) -> str:
-    """Do what `dvc repro` would for a line, in its workspace; the commit that holds dvc.lock and what Git keeps of it.
+class Made(NamedTuple):
+    """What came of a line: a commit with dvc.lock and what Git keeps of it; what DVC keeps is in the cache that is
+    shared, or in the store. `code` is that of `dvc repro`: if it isn't 0, the stages before the one that failed."""
 
-    What DVC keeps is then in the cache that is shared, or in the store. Says ("host", its name), and ("log" and
-    "progress", what came to those files). Raises GaiaError if DVC or the store fails.
+    commit: str
+    code: int
+
+
+def make(order: Order, say: Callable[[tuple[str, Any]], object]) -> Made:
+    """Do what `dvc repro` would for a line, in its workspace.
+
+    Says ("host", its name), and ("log" and "progress", what came to those files). Raises GaiaError if Git or the store
+    fails.
     """
     say(("host", platform.node()))
     with workspace.opened(order.origin, order.line) as project:
@@ -37,8 +45,7 @@ def make(order: Order, say: Callable[[tuple[str, Any]], object]) -> str:
             workspace.fill(order.origin, project, order.known, log)
             # threads that wait for each other would wait for those of other lines
             variables = {console.PROGRESS: str(progress), "OMP_WAIT_POLICY": "PASSIVE"}
-            if code := dvc.run("repro", *order.stages, root=project, log=log, variables=variables):
-                raise GaiaError(f"`dvc repro` ended with exit code {code}.")
+            code = dvc.run("repro", *order.stages, root=project, log=log, variables=variables)
             workspace.keep(order.origin, project, order.stages, log)
-        paths = [str(dvc.LOCK), *order.tracked]
-        return workspace.publish(order.origin, project, paths, order.ref, f"{order.line}: built")
+        paths, ref = [str(dvc.LOCK), *order.tracked], order.failed if code else order.ref
+        return Made(workspace.publish(order.origin, project, paths, ref, f"{order.line}: built"), code)

@@ -24,13 +24,15 @@ def run(jobs: Iterable[Job], heard: Heard, at_once: int | None = None) -> Iterat
     `at_once` jobs; or as many as have cores, if it is None. A job whose memory isn't free waits, unless it is alone.
     Jobs still running when the caller stops asking are ended; so they are if this process is killed.
     """
-    running: dict[Connection, tuple[Job, SpawnProcess]] = {}
+    running: Running = {}
     asked, waiting = iter(jobs), None
     try:
         while True:
-            while len(running) < (at_once or len(running) + 1) and (waiting := waiting or next(asked, None)):
-                if not _room(waiting, running, at_once):
-                    break
+            while (
+                _any_room(running, at_once)
+                and (waiting := waiting or next(asked, None))
+                and _room(waiting, running, at_once)
+            ):
                 ours, theirs = _SPAWN.Pipe()
                 process = _SPAWN.Process(target=_work, args=(theirs, waiting), name=waiting.name)
                 process.start()
@@ -51,18 +53,37 @@ def run(jobs: Iterable[Job], heard: Heard, at_once: int | None = None) -> Iterat
             process.join()
 
 
-def _room(job: Job, running: dict[Connection, tuple[Job, SpawnProcess]], at_once: int | None) -> bool:
+Running = dict[Connection, tuple[Job, SpawnProcess]]
+
+
+def _any_room(running: Running, at_once: int | None) -> bool:
+    """Whether there is room for any job at all."""
+    if not running:
+        return True
+    return _free(running) > 0 if at_once is None else len(running) < at_once
+
+
+def _room(job: Job, running: Running, at_once: int | None) -> bool:
+    """Whether there is room for this one, where there is any."""
     import psutil
 
     if not running:
         return True
     if job.needs.memory and psutil.virtual_memory().available < job.needs.memory * 1e6:
         return False
-    if at_once is not None:
-        return len(running) < at_once
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    taken = sum(cores if each.needs.cpus is None else each.needs.cpus for each, _ in running.values())
-    return taken + (cores if job.needs.cpus is None else job.needs.cpus) <= cores
+    return at_once is not None or _cores(job) <= _free(running)
+
+
+def _free(running: Running) -> float:
+    return _all_cores() - sum(_cores(job) for job, _ in running.values())
+
+
+def _cores(job: Job) -> float:
+    return _all_cores() if job.needs.cpus is None else job.needs.cpus
+
+
+def _all_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _listen(ready: Connection, job: Job, process: SpawnProcess, heard: Heard) -> Done | None:

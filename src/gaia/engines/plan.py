@@ -47,6 +47,19 @@ class Plan(NamedTuple):
         before = [self.stages[name] for name in pipeline.upstream(self.stages, self.lines[line])]
         return {path for stage in before for path in (stage.file, *stage.reads)}
 
+    def locked(self, line: str) -> list[str]:
+        """What of that dvc.lock or a .dvc file has a hash of."""
+        known = locked(self.root)
+        made = {out["path"] for entry in known.values() for out in entry.get("outs", ())}
+        own = {path for stage in self.stages.values() if stage.file == stage.name for path in stage.cached}
+        return [path for path in self.needed(line) if path in made | own]
+
+
+def locked(root: Path = Path()) -> pipeline.Entries:
+    """What dvc.lock says now."""
+    file = root / dvc.LOCK
+    return pipeline.entries(file.read_text(encoding="utf-8")) if file.exists() else {}
+
 
 def read(lines: Iterable[str], known: Iterable[str], root: Path = Path()) -> Plan:
     """The plan for some of the `known` lines. A stage is a line's own if dvc.yaml makes it for each of them."""
@@ -66,9 +79,8 @@ def key(plan: Plan) -> str:
     """What names a build: the tree of all that Git keeps and no stage makes, with what dvc.lock says of the shared
     stages. As long as it is the same, so is all that comes of it."""
     made: dict[str, str | None] = {path: None for stage in plan.stages.values() for path in stage.tracked}
-    file = plan.root / dvc.LOCK
-    locked = pipeline.entries(file.read_text(encoding="utf-8")) if file.exists() else {}
-    shared = {name: locked[name] for name in plan.shared if name in locked}
+    known = locked(plan.root)
+    shared = {name: known[name] for name in plan.shared if name in known}
     return snapshot.tree(plan.root, made | {str(dvc.LOCK): yaml.dump(shared)})
 
 

@@ -14,17 +14,20 @@ from gaia.storage.client import S3Client
 
 
 def take(plan: Plan, line: str, commit: str, before: Sequence[str], *, fetch: bool) -> None:
-    """The line's entries of dvc.lock, what Git keeps and what DVC keeps of it, from the `commit` that `line.make` gave;
-    `before` is what dvc.lock named at first. With `fetch` the store has the objects.
+    """The line's entries of dvc.lock, what Git keeps and what DVC keeps of it, from the `commit` that `line.make` gave
+    (of the stages before the one that failed, if one did). `before` is what dvc.lock named at first. With `fetch` the
+    store has the objects.
 
     Killed at any moment, it can be done again. Raises GaiaError if the store lacks an object.
     """
+    made = pipeline.entries((registry.read(commit, str(dvc.LOCK), plan.root) or b"").decode())
+    made = {name: made[name] for name in plan.lines[line] if name in made}
+    cached = [path for name in made for path in plan.stages[name].cached]
     if fetch:
         client = S3Client(settings.read(plan.root))
-        objects.fetch(objects.of_revision(commit, plan.cached(line), client=client, root=plan.root), client, plan.root)
-    made = pipeline.entries((registry.read(commit, str(dvc.LOCK), plan.root) or b"").decode())
-    pipeline.record({name: made[name] for name in plan.lines[line]}, before, plan.stages, plan.root)
-    pipeline.place(plan.cached(line), plan.root)
+        objects.fetch(objects.of_revision(commit, cached, client=client, root=plan.root), client, plan.root)
+    pipeline.record(made, before, plan.stages, plan.root)
+    pipeline.place(cached, plan.root)
     said = git("ls-tree", "-r", "-z", "--name-only", commit, "--", *plan.tracked(line), root=plan.root)
     for name in filter(None, said.split("\0")):
         content = registry.read(commit, name, plan.root)

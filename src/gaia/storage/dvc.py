@@ -17,6 +17,7 @@ from gaia.storage import remotes, tethered
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
+PIPELINE = "dvc.yaml"
 LOCK = Path("dvc.lock")
 TMP = Path(".dvc/tmp")
 FROM_CACHE = "takes what was built from the cache"

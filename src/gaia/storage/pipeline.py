@@ -38,7 +38,6 @@ class Stage(NamedTuple):
 
 def stages(root: Path = Path()) -> dict[str, Stage]:
     """All of them by name, in the order in which `dvc repro` does them. Raises GaiaError if DVC can't read them."""
-    from dvc.dvcfile import PROJECT_FILE
     from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
     def path(place: Any) -> str:
@@ -46,13 +45,13 @@ def stages(root: Path = Path()) -> dict[str, Stage]:
 
     with dvc.repo(root, "the pipeline") as repo:
         graph = get_active_graph(repo.index.graph)
-        planned = plan_repro(graph, collect_stages(repo, [PROJECT_FILE]))
+        planned = plan_repro(graph, collect_stages(repo, [_target(dvc.PIPELINE, root)]))
         rest = [stage for stage in repo.index.stages if stage not in planned]
         return {
-            stage.addressing: Stage(
-                stage.addressing,
-                os.path.relpath(stage.path, root.absolute()),
-                tuple(each.addressing for each in graph.successors(stage)),
+            _name(stage, root): Stage(
+                _name(stage, root),
+                _file(stage, root),
+                tuple(_name(each, root) for each in graph.successors(stage)),
                 tuple(path(dep) for dep in stage.deps if dep.protocol == "local"),
                 tuple(path(out) for out in stage.outs if out.use_cache),
                 tuple(path(out) for out in stage.outs if not out.use_cache),
@@ -74,7 +73,28 @@ def upstream(known: Mapping[str, Stage], names: Iterable[str]) -> list[str]:
 def changed(names: Iterable[str], root: Path = Path()) -> set[str]:
     """Which of these stages `dvc repro` would do now, or restore what they have made; not those that only follow."""
     with dvc.repo(root, "dvc status") as repo:
-        return set(repo.status(targets=list(names)))
+        asked = {_target(name, root): name for name in names}
+        said = {str(Path(each).absolute()) for each in repo.status(targets=list(asked))}
+        by_name = {str(Path(stage.addressing).absolute()): _name(stage, root) for stage in repo.index.stages}
+        return {by_name[each] for each in said}
+
+
+def _file(stage: Any, root: Path) -> str:
+    return os.path.relpath(stage.path, root.absolute()).replace(os.sep, "/")
+
+
+def _name(stage: Any, root: Path) -> str:
+    """What `dvc repro` calls a stage at the project's root; DVC names it from wherever the process is."""
+    name, file = getattr(stage, "name", None), _file(stage, root)
+    return file if name is None else name if file == dvc.PIPELINE else f"{file}:{name}"
+
+
+def _target(name: str, root: Path) -> str:
+    """A stage or a file as DVC takes it from wherever the process is."""
+    file, _, stage = name.rpartition(":") if ":" in name else ("", "", name)
+    if not file and stage.endswith((".dvc", ".yaml")):
+        return str((root / stage).absolute())
+    return f"{(root / (file or dvc.PIPELINE)).absolute()}:{stage}"
 
 
 def entries(content: str) -> Entries:
@@ -90,7 +110,7 @@ def record(made: Entries, before: Sequence[str], order: Iterable[str], root: Pat
     from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
     file = root / dvc.LOCK
-    with dvc.repo(root, f"writing {dvc.LOCK}") as repo, repo.lock:
+    with dvc.repo(root, f"writing {dvc.LOCK}") as repo, repo.lock, repo.scm_context() as staged:
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         content = parse_yaml_for_update(text, file) or {"schema": "2.0"}
         content["stages"] = known = content.get("stages", {})
@@ -102,6 +122,7 @@ def record(made: Entries, before: Sequence[str], order: Iterable[str], root: Pat
         if (written := dumps_yaml(content)) != text:
             with files.replaced(file) as beside:
                 beside.write_text(written, encoding="utf-8")
+            staged.track_file(str(file.absolute()))
 
 
 def ignored(path: str, root: Path = Path()) -> bool:

@@ -14,14 +14,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gaia import engines, files, paths
-from gaia.config import yaml
+from gaia.config import resources, yaml
 from gaia.config.compose import compose_as
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump
 from gaia.config.written import read as written
 from gaia.engines import settings as engine_settings
 from gaia.engines import snapshot
-from gaia.engines.job import Done, Job, Needs, needs_of
+from gaia.engines.job import Done, Job, Needs
 from gaia.errors import GaiaError, nearest
 from gaia.registry.git import git
 from gaia.sweeps import experiment, page, study
@@ -92,7 +92,7 @@ def search(
             known = study.open_study(folder / "journal", name, searched, settings, epochs)
             base = git("rev-parse", "HEAD", root=root).strip()
             ground = experiment.grounds(chosen, taken, [line], root)
-            needs = needs_of(entry, tried[0].trainer)
+            needs = _needs(entry, tried[0].trainer)
             asked = Search(name, line, entry, space, settings, chosen, ground, needs, base, known, epochs)
             found = _run(asked, root, say)
             experiment.leave(ground, root)
@@ -108,6 +108,13 @@ def _searched(
     code = git("ls-tree", commit, "--", *INPUTS, root=root)
     parts = [line, yaml.dump(dump(config)), *sorted(words), settings["metric"], code, repr(demo)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _needs(entry: dict[str, Any], trainer: Any) -> Needs:
+    """What a trial takes of a host: as the line's entry says, else as its trainer will."""
+    said = resources.of(entry)
+    gpus = said.gpus if said.gpus is not None else float(trainer is not None and trainer.device == "cuda")
+    return Needs(said.cpus or getattr(trainer, "threads", None), gpus, said.memory)
 
 
 def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, Any]:
