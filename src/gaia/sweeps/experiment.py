@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from gaia import engines, paths
+from gaia import engines, files, paths
 from gaia.config import yaml
 from gaia.engines import plan as plans
 from gaia.engines import result, workspace
+from gaia.engines.job import Done
 from gaia.engines.settings import Settings
 from gaia.engines.snapshot import Snapshot
 from gaia.engines.workspace import Origin
+from gaia.errors import GaiaError
 from gaia.registry.git import git
-from gaia.storage import dvc
+from gaia.storage import dvc, objects, settings
+from gaia.storage.client import S3Client
 
 History = list[dict[str, float]]  # a row for each epoch, as frameworks/protocol.py has it
 ARGUMENTS = dvc.TMP / "repro.dat"  # where DVC keeps, in the stash of a queued experiment, what it was asked
@@ -114,18 +118,13 @@ def _whole(project: Path, line: str | None) -> History:
         return [{key: float(cell or "nan") for key, cell in row.items()} for row in csv.DictReader(file)]
 
 
-def fetch(experiment: Experiment, root: Path, remote: str | None) -> None:
-    """Have an experiment's ref here: from a Git remote, where another host has put it; `None`: it is here already."""
-    if remote:
-        git("fetch", "--quiet", "--no-tags", "--force", remote, f"+{experiment.ref}:{experiment.ref}", root=root)
-
-
 class Grounds(NamedTuple):
     """What experiments are run on, wherever: see `grounds`."""
 
     origin: Origin
     known: tuple[str, ...]
     stages: tuple[str, ...]
+    made: tuple[str, ...]  # the outputs of these stages
     remote: str | None  # from which the refs of what was run elsewhere come
 
 
@@ -139,15 +138,37 @@ def grounds(chosen: Settings, taken: Snapshot, lines: Sequence[str], root: Path)
     plan = plans.read(dict.fromkeys(lines) if lines and set(lines) <= set(every) else every, every, root)
     plans.check_kept(plan, plan.lines)
     if not engines.elsewhere(chosen):
-        return Grounds(workspace.here(taken, root), (), (), None)
+        return Grounds(workspace.here(taken, root), (), (), (), None)
     origin = workspace.abroad(taken, root)
     known = {path for outputs in result.store(plan, plan.lines, taken.commit).values() for path in outputs}
     stages = [stage for own in plan.lines.values() for stage in own]
-    return Grounds(origin, tuple(sorted(known)), tuple(stages), origin.git)
+    made = tuple(path for line in plan.lines for path in plan.cached(line))
+    return Grounds(origin, tuple(sorted(known)), tuple(stages), made, origin.git)
 
 
-def leave(found: Grounds, root: Path) -> None:
-    """Take the snapshot away that `grounds` has put into place."""
+def ended(found: Grounds, experiment: Experiment, done: Done, root: Path, log: Path) -> Outcome:
+    """How it ended, with its ref and what it made here, wherever it was run; or else, with what was said in `log`."""
+    outcome = done.result if isinstance(done.result, Outcome) else Outcome(done.error, [], done.error or "")
+    if found.remote and outcome.failed is None:
+        try:
+            wanted = f"+{experiment.ref}:{experiment.ref}"
+            git("fetch", "--quiet", "--no-tags", "--force", found.remote, wanted, root=root)
+            client = S3Client(settings.read(root))
+            objects.fetch(objects.of_revision(experiment.ref, found.made, client=client, root=root), client, root)
+        except GaiaError as error:
+            outcome = Outcome(str(error), [], str(error))
+    if outcome.failed is not None:
+        with files.replaced(root / log) as beside:
+            beside.write_text(outcome.log, encoding="utf-8")
+    return outcome
+
+
+def leave(found: Grounds, root: Path, slots: str = "") -> None:
+    """Take the snapshot away that `grounds` has put into place, and the workspaces on this machine whose name begins
+    so."""
+    if slots and found.origin.folder:
+        for folder in Path(found.origin.folder).glob(f"{slots}*"):
+            folder.unlink() if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
     ref = found.origin.snapshot.ref
     git("update-ref", "-d", ref, root=root)
     if found.remote:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -9,14 +11,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia import engines, files, paths
+from gaia import engines, paths
 from gaia.engines import settings
 from gaia.engines.job import Job
 from gaia.engines.snapshot import Snapshot
 from gaia.registry.git import git, read
 from gaia.storage import dvc
 from gaia.sweeps import experiment
-from gaia.sweeps.experiment import ARGUMENTS, Experiment, Grounds, Outcome
+from gaia.sweeps.experiment import ARGUMENTS, Experiment, Grounds
 
 QUEUE = "refs/exps/celery/stash"  # DVC's: a stash, each of whose entries is an experiment
 LOGS = paths.sweep("queue")
@@ -58,6 +60,7 @@ def work(
     chosen["jobs"] = jobs or chosen["jobs"]
     slots: dict[str, int] = {}  # of those that run
     seen: set[str] = set()
+    here = hashlib.sha256(f"{platform.node()} {root.resolve()}".encode()).hexdigest()[:8]  # others may work, too
 
     def waiting() -> Iterator[Job]:
         while entry := next((each for each in _queued(root) if each.stash not in seen), None):
@@ -66,23 +69,18 @@ def work(
             wanted = entry.wanted._replace(known=found.known, stages=found.stages)
             slots[wanted.name] = slot = next(number for number in count() if number not in slots.values())
             entries[wanted.name] = entry, found
-            yield Job(wanted.name, experiment.run, (found.origin, f"work-{slot}", wanted))
+            yield Job(wanted.name, experiment.run, (found.origin, f"work-{here}-{slot}", wanted))
 
     for done in engines.run(chosen, waiting(), lambda job, rows: False):
         del slots[done.job.name]
         entry, found = entries[done.job.name]
-        outcome = done.result if isinstance(done.result, Outcome) else Outcome(done.error, [], done.error or "")
-        if outcome.failed is None:
-            experiment.fetch(entry.wanted, root, found.remote)
+        log = LOGS / f"{entry.wanted.name}.log"
+        failed = experiment.ended(found, entry.wanted, done, root, log).failed
+        if failed is None:
             _remove(entry, root)
-            worked.append(Worked(entry.wanted.name))
-        else:
-            log = LOGS / f"{entry.wanted.name}.log"
-            with files.replaced(root / log) as beside:
-                beside.write_text(outcome.log, encoding="utf-8")
-            worked.append(Worked(entry.wanted.name, outcome.failed, str(log)))
+        worked.append(Worked(entry.wanted.name, failed, str(log) if failed else None))
         experiment.leave(found, root)
-        say(f"{entry.wanted.name}: {outcome.failed or 'done'}")
+        say(f"{entry.wanted.name}: {failed or 'done'}")
     return worked
 
 

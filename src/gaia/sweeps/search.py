@@ -26,7 +26,7 @@ from gaia.errors import GaiaError, nearest
 from gaia.registry.git import git
 from gaia.sweeps import experiment, page, study
 from gaia.sweeps import space as spaces
-from gaia.sweeps.experiment import Experiment, Grounds, Outcome
+from gaia.sweeps.experiment import Experiment, Grounds
 from gaia.sweeps.settings import METRICS, Settings
 from gaia.sweeps.space import Space
 
@@ -95,7 +95,7 @@ def search(
             needs = _needs(entry, tried[0].trainer)
             asked = Search(name, line, entry, space, settings, chosen, ground, needs, base, known, epochs)
             found = _run(asked, root, say)
-            experiment.leave(ground, root)
+            experiment.leave(ground, root, f"{name}-")
             return found
     except Timeout:
         raise GaiaError(f"the search '{name}' is under way already", "let it end, or give another --name") from None
@@ -151,7 +151,7 @@ def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, A
             wanted = Experiment(asked.base, named, arguments, asked.line, known, stages)
             under_way[wanted.name] = trial
             write()
-            yield Job(wanted.name, experiment.run, (asked.grounds.origin, f"sweep-{slot}", wanted), asked.needs)
+            yield Job(wanted.name, experiment.run, (asked.grounds.origin, f"{asked.name}-{slot}", wanted), asked.needs)
 
     def heard(job: Job, rows: Any) -> bool:
         hopeless = study.report(under_way[job.name], rows, asked.settings["metric"])
@@ -174,17 +174,14 @@ def _tell(asked: Search, trial: Trial, done: Done, root: Path) -> None:
     if done.stopped:
         asked.study.tell(trial, state=TrialState.PRUNED)
         return
-    outcome = done.result if isinstance(done.result, Outcome) else Outcome(done.error, [], done.error or "")
+    log = asked.folder / f"trial-{trial.number}.log"
+    outcome = experiment.ended(asked.grounds, done.job.arguments[2], done, root, log)
     if outcome.failed is None:
-        experiment.fetch(done.job.arguments[2], root, asked.grounds.remote)
         trial.set_user_attr(study.EXPERIMENT, done.job.name)
         study.finish(asked.study, trial, outcome.history, asked.settings["metric"], asked.epochs)
-        return
-    log = asked.folder / f"trial-{trial.number}.log"
-    with files.replaced(root / log) as beside:
-        beside.write_text(outcome.log, encoding="utf-8")
-    trial.set_user_attr(study.LOG, str(log))
-    asked.study.tell(trial, state=TrialState.FAIL)
+    else:
+        trial.set_user_attr(study.LOG, str(log))
+        asked.study.tell(trial, state=TrialState.FAIL)
 
 
 def document(asked: Search, over: bool) -> dict[str, Any]:
