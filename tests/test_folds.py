@@ -75,12 +75,12 @@ def test_folds_are_trained_as_the_line_is_and_the_line_s_own_splits_stay(here: P
     (paths.weights("cultures") / paths.WEIGHTS_FACTS).write_text("null")  # from scratch
     data, asked = grouped(), config("cultures", max_epochs=20, refit=True)
     before = data.table.copy()
-    found = answered("cultures", asked, data, 3)
+    found = answered("cultures", asked, data, 3, calibrated=True)
     assert len(found.truth) == len(found.probabilities) == 190
     assert found.probabilities.sum(axis=1) == pytest.approx(1)
     assert ((found.probabilities[:, 1] > 0.5) == found.truth).mean() > 0.6
     assert data.table.equals(before)
-    again = answered("cultures", asked, data, 3)
+    again = answered("cultures", asked, data, 3, calibrated=True)
     assert np.array_equal(found.probabilities, again.probabilities)
 
 

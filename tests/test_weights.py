@@ -468,6 +468,7 @@ def test_another_file_trains_its_line_again_and_no_other_and_is_said_everywhere(
     assert found["weights"][0].startswith("sha256: ")
     assert found["inputs"] == ["data/weights/plants changed"]
     assert "data/weights/plants" in second.keepers and "data/raw/weights" not in second.inputs
+    assert "data/raw/weights/w.safetensors" in second.kept and not any("raw/weights" in path for path in scratch.kept)
     step = number.change(release.facts(first), release.facts(second))
     assert step.bump == "minor" and "data: data/weights/plants changed" in step.why
     assert "data: data/weights/plants is new" in number.change(release.facts(scratch), release.facts(first)).why

@@ -32,7 +32,7 @@ from gaia.storage import dvc, pipeline
 REFS = "refs/gaia/builds"  # below the key of a build: the snapshot, and a commit for each line that is done
 SNAPSHOT, FAILURES = "_snapshot", "_failed"  # which no line is called
 FOLDER = dvc.TMP / workspace.BUILDS
-BEFORE = FOLDER / "before.json"  # what dvc.lock named before a build that was killed: new entries follow in DVC's order
+BEGUN = FOLDER / "begun.json"  # of a build that was killed: see _Begun
 BUILT, KEPT, FAILED, LEFT = "built", "up to date", "failed", "left"
 
 
@@ -62,25 +62,31 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
             are = f"its lines are {', '.join(known)}{nearest(unknown, known)}"
             raise GaiaError(f"{paths.PARAMS} has no line '{unknown}'", are)
         hashed.check_all(root)
-        before = _before(root)
+        begun = _begun(root)
         plan = plans.read(dict.fromkeys(names or known), known, root)
-        if plan.shared:
-            _repro(plan.shared, root)
-        pipeline.record({}, before, plan.stages, root)
-        todo = pipeline.changed([stage for own in plan.lines.values() for stage in own], root)
-        wanted = [name for name, own in plan.lines.items() if todo & set(own)]
         ends = {name: End(name, KEPT) for name in plan.lines}
+        own = [stage for name in plan.lines for stage in plan.lines[name]]
+        todo = pipeline.changed([*plan.shared, *own] if names else plan.stages, root)
+        if not todo and not begun.keys:
+            (root / BEGUN).unlink()
+            return list(ends.values())
+        if todo & set(plan.shared):
+            _repro(plan.shared, root)
+            pipeline.record({}, begun.before, plan.stages, root)
+            todo = pipeline.changed(own, root)
+        wanted = [name for name in plan.lines if todo & set(plan.lines[name])]
         key = plans.key(plan)
+        begun = begun.noted(key, registry.remote(root) if engines.elsewhere(chosen) else None, root)
         if wanted:
             plans.check_kept(plan, wanted)
             needs = {name: _needs(name, known[name], root) for name in wanted}
-            for end in _build(plan, key, needs, before, chosen, show):
+            for end in _build(plan, key, needs, begun.before, chosen, show):
                 ends[end.line] = end
         done = [name for name, end in ends.items() if end.state in (BUILT, KEPT) and not _edited(plan, name, key)]
         if done:
             _repro([] if done == list(known) else [stage for name in done for stage in plan.lines[name]], root)
-            pipeline.record({}, before, plan.stages, root)
-        (root / BEFORE).unlink(missing_ok=True)
+            pipeline.record({}, begun.before, plan.stages, root)
+        _forget(begun, root)
     return list(ends.values())
 
 
@@ -115,10 +121,6 @@ def _build(
 
     for done in ends():
         yield _take(plan, key, done, before, watch, origin.git if away else None)
-    for ref in _refs(REFS, root):  # there is one build at a time, and this one is over
-        git("update-ref", "-d", ref, root=root)
-    if away:
-        git("push", "--quiet", origin.git, "--delete", *_refs_there(origin.git, refs, root), root=root)
 
 
 def _take(plan: Plan, key: str, done: Done, before: list[str], watch: _Watch, remote: str | None) -> End:
@@ -216,21 +218,49 @@ def _repro(targets: Iterable[str], root: Path) -> None:
         raise GaiaError("`dvc repro` failed", "the reason stands above")
 
 
-def _before(root: Path) -> list[str]:
-    """What dvc.lock names, or did before the build that this one goes on with."""
-    if not (root / BEFORE).exists():
-        with files.replaced(root / BEFORE) as beside:
-            beside.write_text(json.dumps(list(plans.locked(root))), encoding="utf-8")
-    return list(json.loads((root / BEFORE).read_text(encoding="utf-8")))
+class _Begun(NamedTuple):
+    """What a build remembers in a file until it is over, so that the next one goes on if it is killed: what dvc.lock
+    named at first (new entries follow in DVC's order); the keys of the builds whose refs are to go, and the Git
+    remotes that have them, too."""
+
+    before: list[str]
+    keys: list[str]
+    remotes: list[str]
+
+    def noted(self, key: str, remote: str | None, root: Path) -> _Begun:
+        """The same with one more build, on the disk."""
+        keys, remotes = [*self.keys, key], [*self.remotes, *([remote] if remote else [])]
+        more = self._replace(keys=list(dict.fromkeys(keys)), remotes=list(dict.fromkeys(remotes)))
+        with files.replaced(root / BEGUN) as beside:
+            beside.write_text(json.dumps(more._asdict()), encoding="utf-8")
+        return more
+
+
+def _begun(root: Path) -> _Begun:
+    file = root / BEGUN
+    if file.exists():
+        return _Begun(**json.loads(file.read_text(encoding="utf-8")))
+    new = _Begun(list(plans.locked(root)), [], [])
+    with files.replaced(file) as beside:
+        beside.write_text(json.dumps(new._asdict()), encoding="utf-8")
+    return new
+
+
+def _forget(begun: _Begun, root: Path) -> None:
+    """End of a build: its refs go, here and where they were shared, and so does what is remembered of it."""
+    for remote in begun.remotes:
+        there = git("ls-remote", "--quiet", remote, *(f"{REFS}/{key}/*" for key in begun.keys), root=root)
+        if refs := [row.split()[1] for row in there.splitlines()]:
+            git("push", "--quiet", remote, "--delete", *refs, root=root)
+    for key in begun.keys:
+        for ref in _refs(f"{REFS}/{key}", root):
+            git("update-ref", "-d", ref, root=root)
+    (root / BEGUN).unlink()
 
 
 def _refs(below: str, root: Path) -> dict[str, str]:
     said = git("for-each-ref", "--format=%(refname) %(objectname)", f"{below}/", root=root)
     return dict(row.split() for row in said.splitlines())
-
-
-def _refs_there(remote: str, below: str, root: Path) -> list[str]:
-    return [row.split()[1] for row in git("ls-remote", "--quiet", remote, f"{below}/*", root=root).splitlines()]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -107,6 +108,7 @@ def _code(code: int | None) -> str:
 
 def _work(theirs: Connection, job: Job) -> None:
     """The process of a job: it ends with the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keyboard speaks to all; who started this ends it
     parent: Any = multiprocessing.parent_process()
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     try:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gaia import files
+from gaia.engines import workspace
 from gaia.engines.plan import Plan
 from gaia.registry import git as registry
 from gaia.registry.git import git
 from gaia.storage import cache, dvc, objects, pipeline, settings
 from gaia.storage.client import S3Client
+from gaia.storage.errors import Unreachable
 
 
 def take(plan: Plan, line: str, commit: str, before: Sequence[str], *, fetch: bool) -> None:
@@ -24,8 +26,7 @@ def take(plan: Plan, line: str, commit: str, before: Sequence[str], *, fetch: bo
     made = {name: made[name] for name in plan.lines[line] if name in made}
     cached = [path for name in made for path in plan.stages[name].cached]
     if fetch:
-        client = S3Client(settings.read(plan.root))
-        objects.fetch(objects.of_revision(commit, cached, client=client, root=plan.root), client, plan.root)
+        workspace.patiently(lambda: _fetch(plan, commit, cached))
     pipeline.record(made, before, plan.stages, plan.root)
     pipeline.place(cached, plan.root)
     said = git("ls-tree", "-r", "-z", "--name-only", commit, "--", *plan.tracked(line), root=plan.root)
@@ -52,6 +53,16 @@ def store(plan: Plan, lines: Iterable[str], revision: str) -> dict[str, list[str
     objects.store(lacking, client, plan.root, "storing what the lines read")
     there = {path for path, needed in below.items() if path in whole or not objects.problems(needed, client)}
     return {line: [path for path in outputs if path in there] for line, outputs in wanted.items()}
+
+
+def _fetch(plan: Plan, commit: str, outputs: list[str]) -> bool:
+    """Bring outputs from the store into the cache; False if it doesn't answer."""
+    try:
+        client = S3Client(settings.read(plan.root))
+        objects.fetch(objects.of_revision(commit, outputs, client=client, root=plan.root), client, plan.root)
+    except Unreachable:
+        return False
+    return True
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,14 +101,14 @@ def fill(origin: Origin, project: Path, targets: Iterable[str], log: Path) -> No
     if origin.config:
         dvc.run("checkout", "--force", "--allow-missing", *wanted, root=project, log=log)
     else:
-        _patiently("pull", "--force", *wanted, project=project, log=log)
+        patiently(lambda: not dvc.run("pull", "--force", *wanted, root=project, log=log))
 
 
 def keep(origin: Origin, project: Path, targets: Iterable[str], log: Path) -> None:
     """See to it that what these stages have made is where it comes from: in the cache that is shared it is already,
     the store gets it. Raises GaiaError if it can't."""
     if not origin.config:
-        _patiently("push", *targets, project=project, log=log)
+        patiently(lambda: not dvc.run("push", *targets, root=project, log=log))
 
 
 def publish(origin: Origin, project: Path, paths: Iterable[str], ref: str, message: str) -> str:
@@ -124,14 +124,14 @@ def publish(origin: Origin, project: Path, paths: Iterable[str], ref: str, messa
     return commit
 
 
-def _patiently(*command: str, project: Path, log: Path) -> None:
-    """A command of DVC that may meet a network which is away for a moment."""
+def patiently(ask: Callable[[], bool]) -> None:
+    """Ask the store, which may be away for a moment, until `ask` says that it did. Raises GaiaError at last."""
     for pause in (*TRIES, None):
-        if not dvc.run(*command, root=project, log=log):
+        if ask():
             return
         if pause is not None:
             time.sleep(pause)
-    raise GaiaError(f"`dvc {command[0]}` failed {len(TRIES) + 1} times", "is the store there? `dvc push` says more")
+    raise GaiaError(f"the store failed {len(TRIES) + 1} times in {sum(TRIES)} s", "`gaia storage verify` says more")
 
 
 def _folder(origin: Origin) -> Path:

@@ -84,10 +84,14 @@ class Record:
 
     @cached_property
     def kept(self) -> list[str]:
-        """The outputs of DVC without which the version can't be restored and made again: the line's own, and `keepers`.
+        """The outputs of DVC without which the version can't be restored and made again: the line's own, `keepers`, and
+        the file of weights that the line names, without which `dvc pull` would end at its pointer.
 
         Raises GaiaError if neither DVC nor Git keeps some of the data."""
-        return [*(path for path, output in self.outputs.items() if not self._pins.git_holds(output)), *self.keepers]
+        own = [path for path, output in self.outputs.items() if not self._pins.git_holds(output)]
+        start = self._params["model"].get("weights")
+        given = f"{ALL_WEIGHTS}/{start['file'] if isinstance(start, dict) else start}"
+        return [*own, *self.keepers, *([given] if given in self._pins.in_dvc else [])]
 
     @cached_property
     def keepers(self) -> list[str]:
