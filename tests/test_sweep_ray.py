@@ -47,7 +47,7 @@ def test_a_search_survives_a_host_and_its_trials_are_experiments_here(far: Proje
         "--json",
     )
     searching = subprocess.Popen(command, cwd=far.root, env=far.environment, text=True, stdout=subprocess.PIPE)
-    until(lambda: len(finished(far, "far")) >= 1, "the first trial", 240)
+    until(lambda: len(finished(far, "far")) >= 1, "the first trial", 400)
     assert cluster.kill("other")
     found = json.loads(searching.communicate(timeout=900)[0])
     assert searching.returncode == 0

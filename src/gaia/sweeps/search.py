@@ -36,7 +36,7 @@ STATES = {
     TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped", TrialState.FAIL: "failed",
     TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
 }  # fmt: skip
-REWRITE = 3.0  # seconds between two versions of the page, at least
+REWRITE = 10.0  # seconds between two versions of the page, at least
 
 
 class Search(NamedTuple):
