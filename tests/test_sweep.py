@@ -172,6 +172,21 @@ def trials(
     return [(trial.params, ends[trial.state].format(trial)) for trial in study.counted(known.trials)]
 
 
+def test_what_failed_is_tried_again_by_the_next_command_and_not_before(tmp_path: Path) -> None:
+    given = settings.read({"sampler": "random", "pruner": "none", "trials": 5}, ROOT)
+    searched = space.read(["model=a"], {})
+    for tried in (1, 2):  # all fail; the second command tries once more
+        known = study.open_study(tmp_path / "journal", "a", "the same", given, 1)
+        study.begin(known, searched, given)
+        while trial := study.next_trial(known, searched, given):
+            if other := study.earlier(known, trial):
+                study.repeat(known, trial, other)
+            else:
+                known.tell(trial, state=TrialState.FAIL)
+        assert sum(study.SAME not in trial.user_attrs for trial in known.trials) == tried
+        assert len(study.counted(known.trials)) == 5
+
+
 def test_trials_of_other_settings_code_or_data_are_not_mixed(tmp_path: Path) -> None:
     given = settings.read({}, ROOT)
     study.open_study(tmp_path / "journal", "a", "one", given, 1)

@@ -93,5 +93,5 @@ def _work(asked: argparse.Namespace) -> None:
     elif not worked:
         print("nothing is queued")
     if failed := [each for each in worked if each.failed]:
-        logs = ", ".join(f"{each.experiment} ({each.log})" for each in failed)
+        logs = ", ".join(f"{each.experiment} ({each.log or each.failed})" for each in failed)
         raise GaiaError(f"{len(failed)} of {len(worked)} experiments failed, and stay queued: {logs}.")

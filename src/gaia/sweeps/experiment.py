@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -128,15 +129,17 @@ class Grounds(NamedTuple):
     remote: str | None  # from which the refs of what was run elsewhere come
 
 
-def grounds(chosen: Settings, taken: Snapshot, lines: Sequence[str], root: Path) -> Grounds:
-    """Where the engine has its workspaces; for other hosts the snapshot is put into the Git remote, and what these
-    lines (all, if one of them is none) read into the store.
+def grounds(chosen: Settings, commit: str, ref: str, lines: Sequence[str], root: Path) -> Grounds:
+    """Where the engine has its workspaces, at a commit that `ref` keeps until `leave`; for other hosts it is put into
+    the Git remote, and what these lines (all, if one of them is none) read into the store.
 
     Raises GaiaError if that can't be, or a line reads what nothing keeps.
     """
     every = list(yaml.read(root / paths.PARAMS)["lines"])
     plan = plans.read(dict.fromkeys(lines) if lines and set(lines) <= set(every) else every, every, root)
     plans.check_kept(plan, plan.lines)
+    taken = Snapshot(commit, ref)
+    git("update-ref", ref, commit, root=root)
     if not engines.elsewhere(chosen):
         return Grounds(workspace.here(taken, root), (), (), (), None)
     origin = workspace.abroad(taken, root)
@@ -164,11 +167,11 @@ def ended(found: Grounds, experiment: Experiment, done: Done, root: Path, log: P
 
 
 def leave(found: Grounds, root: Path, slots: str = "") -> None:
-    """Take the snapshot away that `grounds` has put into place, and the workspaces on this machine whose name begins
-    so."""
+    """Take away what `grounds` has put into place, and the workspaces on this machine that are called so and numbered."""
     if slots and found.origin.folder:
-        for folder in Path(found.origin.folder).glob(f"{slots}*"):
-            folder.unlink() if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+        for folder in Path(found.origin.folder).glob(f"{slots}-*"):
+            if re.fullmatch(r"\d+(\.lock)?", folder.name.removeprefix(f"{slots}-")):
+                folder.unlink() if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
     ref = found.origin.snapshot.ref
     git("update-ref", "-d", ref, root=root)
     if found.remote:

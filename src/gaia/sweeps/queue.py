@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from gaia import engines, paths
 from gaia.engines import settings
 from gaia.engines.job import Job
-from gaia.engines.snapshot import Snapshot
-from gaia.registry.git import git, read
+from gaia.errors import GaiaError
+from gaia.registry.git import read
 from gaia.storage import dvc
 from gaia.sweeps import experiment
 from gaia.sweeps.experiment import ARGUMENTS, Experiment, Grounds
@@ -65,7 +65,11 @@ def work(
     def waiting() -> Iterator[Job]:
         while entry := next((each for each in _queued(root) if each.stash not in seen), None):
             seen.add(entry.stash)
-            found = experiment.grounds(chosen, _snapshot(entry, root), entry.lines, root)
+            try:
+                found = experiment.grounds(chosen, entry.stash, f"refs/gaia/queued/{entry.stash}", entry.lines, root)
+            except GaiaError as error:
+                worked.append(Worked(entry.wanted.name, str(error)))
+                continue
             wanted = entry.wanted._replace(known=found.known, stages=found.stages)
             slots[wanted.name] = slot = next(number for number in count() if number not in slots.values())
             entries[wanted.name] = entry, found
@@ -110,13 +114,6 @@ def _arguments(stash: str, root: Path) -> tuple[str, ...]:
     targets = args[0] if args else kwargs.get("targets")
     targets = [targets] if isinstance(targets, str) else targets or []
     return (*(f"--{flag.replace('_', '-')}" for flag in FLAGS if kwargs.get(flag)), *targets)
-
-
-def _snapshot(entry: _Entry, root: Path) -> Snapshot:
-    """The stash as what a workspace is made of."""
-    kept = Snapshot(entry.stash, f"refs/gaia/queued/{entry.stash}")
-    git("update-ref", kept.ref, kept.commit, root=root)
-    return kept
 
 
 def _remove(entry: _Entry, root: Path) -> None:

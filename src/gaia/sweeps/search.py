@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -22,7 +23,7 @@ from gaia.config.written import read as written
 from gaia.engines import settings as engine_settings
 from gaia.engines import snapshot
 from gaia.engines.job import Done, Job, Needs
-from gaia.errors import GaiaError, nearest
+from gaia.errors import GaiaError, nearest, warn
 from gaia.registry.git import git
 from gaia.sweeps import experiment, page, study
 from gaia.sweeps import space as spaces
@@ -77,7 +78,11 @@ def search(
     entry = params.params["lines"][line]
     space = spaces.read(words, params.options)
     if settings["sampler"] == "grid":
-        spaces.grid(space)
+        size = math.prod(map(len, spaces.grid(space).values()))
+        if size > settings["trials"]:
+            warn(
+                f"the grid has {size} points, and the first {settings['trials']} are tried; `--trials {size}` tries all"
+            )
     tried = compose_as(line, [entry, *(spaces.entry(entry, point) for point in spaces.corners(space))], root)
     taken = snapshot.take(root)
     searched = _searched(line, tried[0], words, settings, taken.commit, params.params.get("demo"), root)
@@ -91,11 +96,12 @@ def search(
             epochs = max(each.trainer.max_epochs if each.trainer else 1 for each in tried)
             known = study.open_study(folder / "journal", name, searched, settings, epochs)
             base = git("rev-parse", "HEAD", root=root).strip()
-            ground = experiment.grounds(chosen, taken, [line], root)
+            ground = experiment.grounds(chosen, taken.commit, f"refs/gaia/sweeps/{name}", [line], root)
+            git("update-ref", "-d", taken.ref, root=root)
             needs = _needs(entry, tried[0].trainer)
             asked = Search(name, line, entry, space, settings, chosen, ground, needs, base, known, epochs)
             found = _run(asked, root, say)
-            experiment.leave(ground, root, f"{name}-")
+            experiment.leave(ground, root, f"sweep-{name}")
             return found
     except Timeout:
         raise GaiaError(f"the search '{name}' is under way already", "let it end, or give another --name") from None
@@ -151,7 +157,9 @@ def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, A
             wanted = Experiment(asked.base, named, arguments, asked.line, known, stages)
             under_way[wanted.name] = trial
             write()
-            yield Job(wanted.name, experiment.run, (asked.grounds.origin, f"{asked.name}-{slot}", wanted), asked.needs)
+            yield Job(
+                wanted.name, experiment.run, (asked.grounds.origin, f"sweep-{asked.name}-{slot}", wanted), asked.needs
+            )
 
     def heard(job: Job, rows: Any) -> bool:
         hopeless = study.report(under_way[job.name], rows, asked.settings["metric"])

@@ -30,6 +30,7 @@ from gaia.sweeps.space import Space
 
 OF_WHAT = "searched"  # names what a study's trials have in common: line, space, settings, code, data
 SAME = "same_as"  # the number of the trial whose settings, and so whose result, a trial has
+AGAIN = "again"  # a trial whose settings failed before
 EXPERIMENT, LOG, SLOT = "experiment", "log", "slot"
 TELLING = 8  # finished trials, from which on a setting's importance is more than chance
 POINTS = 200  # of a history, at most, that are kept
@@ -56,14 +57,17 @@ def open_study(file: Path, name: str, searched: str, settings: Settings, epochs:
 
 
 def begin(study: Study, space: Space, settings: Settings) -> None:
-    """Have tried again what failed before, and of a grid all that is left."""
+    """Have tried what is left of a grid, and again what failed before."""
     known = study.get_trials(deepcopy=False)
-    mended = [t.params for t in known if t.state is not TrialState.FAIL] + [_given(t) for t in known]
-    again = [t.params for t in known if t.state is TrialState.FAIL and t.params not in mended]
-    for settings_ in [*_points(space, settings), *again]:
-        if settings_ not in mended and (settings_ not in [t.params for t in known] or settings_ in again):
-            study.enqueue_trial(settings_)
-            mended.append(settings_)
+    failed = [trial.params for trial in known if trial.state is TrialState.FAIL]
+    there = [_given(trial) for trial in known if trial.state is not TrialState.FAIL]
+    for point in _points(space, settings):
+        if point not in there and point not in failed:
+            study.enqueue_trial(point)
+    for point in failed:
+        if point not in there:
+            study.enqueue_trial(point, user_attrs={AGAIN: True})
+            there.append(point)
 
 
 def next_trial(study: Study, space: Space, settings: Settings) -> Trial | None:
@@ -90,22 +94,21 @@ def unfinished(study: Study, space: Space, settings: Settings) -> list[Trial]:
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The trials that count: not those that failed and were tried again, nor those that only wait."""
-    last = {
-        repr(sorted(trial.params.items())): trial.number for trial in trials if trial.state is not TrialState.WAITING
-    }
+    tried = [trial for trial in trials if trial.state is not TrialState.WAITING]
+    again = [(trial.params, trial.number) for trial in tried if AGAIN in trial.user_attrs]
     return [
-        trial for trial in trials
-        if trial.state is not TrialState.WAITING
-        and (trial.state is not TrialState.FAIL or last[repr(sorted(trial.params.items()))] == trial.number)
+        trial for trial in tried
+        if trial.state is not TrialState.FAIL
+        or not any(params == trial.params and number > trial.number for params, number in again)
     ]  # fmt: skip
 
 
 def earlier(study: Study, trial: Trial) -> FrozenTrial | None:
-    """The first trial of the same settings, if there is one before it that has not failed."""
-    for other in study.get_trials(deepcopy=False):
-        if other.number < trial.number and other.params == trial.params and other.state is not TrialState.FAIL:
-            return other
-    return None
+    """The trial before this one that has the same settings, if there is one: rather one that has not failed. What
+    failed is no reason not to try again what is to be tried again."""
+    same = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number and t.params == trial.params]
+    fine = [other for other in same if other.state is not TrialState.FAIL]
+    return next(iter(fine if AGAIN in trial.user_attrs else [*fine, *reversed(same)]), None)
 
 
 def report(trial: Trial, rows: Sequence[dict[str, float]], metric: str) -> bool:
@@ -169,8 +172,8 @@ def importance(study: Study) -> dict[str, float]:
 
 
 def _given(trial: FrozenTrial) -> Any:
-    """The settings that a trial that waits is to have."""
-    return trial.system_attrs.get("fixed_params") if trial.state is TrialState.WAITING else None
+    """The settings that a trial has, or is to have, if it waits."""
+    return trial.system_attrs.get("fixed_params") if trial.state is TrialState.WAITING else trial.params
 
 
 def _points(space: Space, settings: Settings) -> list[dict[str, Any]]:
