@@ -216,6 +216,17 @@ def test_a_job_whose_memory_is_not_free_waits_unless_it_is_alone() -> None:
     assert [done.result for done in local.run(jobs, lambda *_: None)] == [2, 2]
 
 
+def shown_gpus(say: object) -> str | None:
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_a_job_that_needs_gpus_has_them_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,7")
+    jobs = [Job(name, shown_gpus, (), Needs(cpus=0.1, gpus=count)) for name, count in (("a", 2), ("b", 0.5), ("c", 2))]
+    given = {done.job.name: done.result for done in local.run(jobs, lambda *_: None)}
+    assert given["a"] == "2,5" and given["b"] == "7" and len(given["c"].split(",")) == 2
+
+
 @pytest.mark.parametrize(
     ("said", "found"),
     [

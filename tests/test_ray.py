@@ -22,7 +22,7 @@ from sidebyside import LINES, begin, build, lock, said, twin
 
 pytest.importorskip("ray", reason="Ray is not installed: `pip install 'gaia-vision[ray]'`")
 pytestmark = pytest.mark.slow
-KILLS = range(int(os.environ.get("KILLS", "1")))  # of each kind, each at a moment of its own
+KILLS = int(os.environ.get("KILLS", "0"))
 HOSTS = ("head", "other")
 
 
@@ -139,7 +139,7 @@ def where(cluster: Cluster, line: str, epoch: int) -> str:
 
 
 def test_hosts_that_share_nothing_give_the_dvc_lock_that_dvc_repro_gives(
-    shared: Project, cluster: Cluster, expected: str
+    shared: Project, cluster: Cluster, expected: str, store: Store, tmp_path: Path
 ) -> None:
     code, ends, text = build(shared, "--engine", "ray")
     assert code == 0, text
@@ -147,39 +147,84 @@ def test_hosts_that_share_nothing_give_the_dvc_lock_that_dvc_repro_gives(
     check(shared, expected)
     assert sum("train@" in step for step in cluster.steps()) == 3 and "demo" not in cluster.steps()
     assert not list(shared.path(".dvc/tmp/builds").glob("*/dvc.lock"))  # done there, not here
+    shared.commit("built")
+    shared.run("git", "push", "--quiet", "origin", "main")
+    shared.run("git", "clone", "--quiet", str(tmp_path / "origin.git"), "../fresh")
+    fresh = store.connect(Project(tmp_path / "fresh"))
+    before = cluster.steps()
+    code, _, text = build(fresh, "--engine", "ray", RAY_ADDRESS=cluster.address)
+    assert code == 0, text
+    assert cluster.steps() == before and not fresh.run("git", "status", "--porcelain").stdout
+    check(fresh, expected)
 
 
-@pytest.mark.parametrize("number", KILLS)
+def kill_host(cluster: Cluster) -> None:
+    """The one that the driver isn't on: first what holds it together."""
+    cluster.kill("other", "raylet")
+    cluster.kill("other")
+
+
 @pytest.mark.parametrize("what", ["worker", "host", "driver"])
 def test_whatever_is_killed_it_ends_with_the_same_dvc_lock(
-    shared: Project, cluster: Cluster, expected: str, what: str, number: int
+    shared: Project, cluster: Cluster, expected: str, what: str
 ) -> None:
-    chance = random.Random(f"{what} {number}")
     began = begin(shared, "--engine", "ray")
-    if what == "driver" and number % 2:  # at any moment; else while one trains
-        time.sleep(chance.uniform(1, 30))
-    else:
-        host = where(cluster, "cedar", chance.randint(2, 10))
-    if what == "driver":
-        began.send_signal(signal.SIGKILL)
-        began.wait()
-        trained = cluster.steps().count("train@alder") if "alder: built" in said(shared) else None
-        code, ends, text = build(shared, "--engine", "ray")
-        assert code == 0, text
-        if trained is not None:
-            assert ends["alder"]["state"] == "up to date" and cluster.steps().count("train@alder") == trained
-    elif what == "worker":
-        assert cluster.kill(host, "ray::cedar"), [p.cmdline() for p in cluster.processes(host)]
+    host = where(cluster, "cedar", 5)
+    if what == "worker":
+        assert cluster.kill(host, "ray::cedar"), [process.cmdline() for process in cluster.processes(host)]
         assert began.wait(300) == 0, said(shared)
         assert cluster.steps().count("epoch 1 of cedar") == 1  # it went on from its checkpoint
-    else:  # that of the driver is the head
-        if host == "head":
-            pytest.skip("the line was given to the host that the driver is on")
-        assert cluster.kill("other", "raylet") or cluster.processes("other")
-        cluster.kill("other")
+    elif what == "host":
+        kill_host(cluster)
         assert began.wait(300) == 0, said(shared)
-        assert "epoch 30 of cedar" in cluster.steps("head")
+        assert host == "head" or "epoch 30 of cedar" in cluster.steps("head")
+    else:
+        began.send_signal(signal.SIGKILL)
+        began.wait()
+        built = [name for name in LINES if f"{name}: built" in said(shared)]
+        before = cluster.steps()
+        code, ends, text = build(shared, "--engine", "ray")
+        assert code == 0, text
+        for name in built:
+            assert ends[name]["state"] == "up to date" and cluster.steps().count(f"train@{name}") == 1
+        assert before.count("epoch 30 of cedar") == 0
     check(shared, expected)
+
+
+@pytest.mark.skipif(not KILLS, reason="KILLS says how many: minutes")
+def test_however_much_is_killed_it_ends_with_the_same_dvc_lock(shared: Project, cluster: Cluster) -> None:
+    chance, left, tally = random.Random(KILLS), KILLS, {"worker": 0, "host": 0, "driver": 0}
+    shared.replace("conf/engine/ray.yaml", "retries: 3", "retries: 1000")
+    for name in LINES:
+        shared.edit("params.yaml", lambda params, name=name: params["lines"][name].update(epochs=20))
+    other, seed = twin(shared, "other"), 100
+    while left:
+        began = begin(shared, "--engine", "ray")
+        while left and began.poll() is None:
+            time.sleep(chance.uniform(0, 10))
+            what = chance.choice(["worker", "worker", "driver", "host"])
+            if what == "worker" and cluster.kill(chance.choice(HOSTS), "ray::"):
+                tally[what] += 1
+            elif what == "driver" and began.poll() is None:
+                began.send_signal(signal.SIGKILL)
+                began.wait()
+                tally[what] += 1
+            elif what == "host" and cluster.processes("other", "raylet"):
+                kill_host(cluster)
+                tally[what] += 1
+                cluster.up("other")
+            left = KILLS - sum(tally.values())
+        if began.wait(300) == 0 and left:  # nothing to kill any more
+            seed += 1
+            name = chance.choice(LINES)
+            shared.edit("params.yaml", lambda params, name=name, seed=seed: params["lines"][name].update(seed=seed))
+        assert began.returncode in (0, -signal.SIGKILL), said(shared)
+    print(tally, f"{seed - 100} builds ended meanwhile")
+    code, _, text = build(shared, "--engine", "ray")
+    assert code == 0, text
+    shutil.copy(shared.path("params.yaml"), other.path("params.yaml"))
+    other.repro()
+    check(shared, lock(other))
 
 
 def test_a_store_that_is_away_for_a_moment_is_waited_for(

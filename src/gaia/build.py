@@ -26,6 +26,7 @@ from gaia.engines.line import Made, Order
 from gaia.engines.plan import Plan
 from gaia.engines.settings import Settings
 from gaia.errors import GaiaError, Problem, nearest
+from gaia.registry import git as registry
 from gaia.registry.git import git
 from gaia.storage import dvc, pipeline
 
@@ -62,24 +63,25 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
             are = f"its lines are {', '.join(known)}{nearest(unknown, known)}"
             raise GaiaError(f"{paths.PARAMS} has no line '{unknown}'", are)
         hashed.check_all(root)
-        begun = _begun(root)
+        begun, away = _begun(root), engines.elsewhere(chosen)
         plan = plans.read(dict.fromkeys(names or known), known, root)
         ends = {name: End(name, KEPT) for name in plan.lines}
         own = [stage for name in plan.lines for stage in plan.lines[name]]
         todo = pipeline.changed([*plan.shared, *own] if names else plan.stages, root)
         if not todo and not begun.keys:
-            (root / BEGUN).unlink()
             return list(ends.values())
         if todo & set(plan.shared):
+            if away and (missing := [path for path in plan.locked(*plan.shared) if not (root / path).exists()]):
+                dvc.run("pull", *missing, root=root, log=root / FOLDER / "project.log")  # what it can't is made anew
             _repro(plan.shared, root)
             pipeline.record({}, begun.before, plan.stages, root)
             todo = pipeline.changed(own, root)
         wanted = [name for name in plan.lines if todo & set(plan.lines[name])]
+        plans.check_kept(plan, wanted)
+        needs = {name: _needs(name, known[name], root) for name in wanted}
         key = plans.key(plan)
-        begun = begun.noted(key, registry.remote(root) if engines.elsewhere(chosen) else None, root)
+        begun = begun.noted(key, registry.remote(root) if away else None, root)
         if wanted:
-            plans.check_kept(plan, wanted)
-            needs = {name: _needs(name, known[name], root) for name in wanted}
             for end in _build(plan, key, needs, begun.before, chosen, show):
                 ends[end.line] = end
         done = [name for name, end in ends.items() if end.state in (BUILT, KEPT) and not _edited(plan, name, key)]
@@ -109,12 +111,15 @@ def _build(
         git("fetch", "--quiet", "--no-tags", origin.git, f"+{refs}/*:{refs}/*", root=root)
     ready = {ref.removeprefix(f"{refs}/"): commit for ref, commit in _refs(refs, root).items()}
     left = [name for name in needs if name not in ready]
-    known = result.store(plan, left, taken.commit) if away else {name: plan.locked(name) for name in left}
+    known = result.store(plan, left, taken.commit) if away else {n: plan.locked(*plan.lines[n]) for n in left}
     watch = _Watch(plan, show)
 
     def ends() -> Iterator[Done]:
         jobs = {
-            name: Job(name, line.make, (_order(plan, name, known[name], origin, refs),), needs[name]) for name in left
+            name: Job(
+                name, line.make, (_order(plan, name, known[name], origin, refs),), needs[name], watch.before(name)
+            )
+            for name in left
         }
         yield from (Done(Job(name, line.make, ()), Made(ready[name], 0)) for name in needs if name in ready)
         yield from engines.run(chosen, jobs.values(), watch.heard)
@@ -160,6 +165,11 @@ class _Watch:
         """Where the log of a line lies."""
         return str(FOLDER / f"{name}.log") if name in self.begun else None
 
+    def before(self, name: str) -> str | None:
+        """The host on which a line was begun last."""
+        file = self.plan.root / FOLDER / f"{name}.host"
+        return file.read_text(encoding="utf-8") if file.exists() else None
+
     def seconds(self, name: str) -> float | None:
         """How long a line has taken."""
         return round(time.monotonic() - self.begun[name], 1) if name in self.begun else None
@@ -173,6 +183,8 @@ class _Watch:
             self.hosts[job.name] = text
             self.errors.pop(job.name, None)
             file.write_bytes(b"")
+            with files.replaced(file.with_suffix(".host")) as beside:
+                beside.write_text(text, encoding="utf-8")
             self.show(job.name, 0, f"begins on {text}")
         elif kind == "log":
             with file.open("a", encoding="utf-8") as log:
@@ -219,10 +231,11 @@ def _repro(targets: Iterable[str], root: Path) -> None:
 
 
 class _Begun(NamedTuple):
-    """What a build remembers in a file until it is over, so that the next one goes on if it is killed: what dvc.lock
-    named at first (new entries follow in DVC's order); the keys of the builds whose refs are to go, and the Git
-    remotes that have them, too."""
+    """What a build remembers in a file from its first line on until it is over, so that the next one goes on if it is
+    killed: at which commit it was, and what dvc.lock named at first (new entries follow in DVC's order); the keys of
+    the builds whose refs are to go, and the Git remotes that have them, too."""
 
+    head: str
     before: list[str]
     keys: list[str]
     remotes: list[str]
@@ -237,13 +250,12 @@ class _Begun(NamedTuple):
 
 
 def _begun(root: Path) -> _Begun:
-    file = root / BEGUN
-    if file.exists():
-        return _Begun(**json.loads(file.read_text(encoding="utf-8")))
-    new = _Begun(list(plans.locked(root)), [], [])
-    with files.replaced(file) as beside:
-        beside.write_text(json.dumps(new._asdict()), encoding="utf-8")
-    return new
+    file, head = root / BEGUN, registry.commit("HEAD", root)
+    new = _Begun(head, list(plans.locked(root)), [], [])
+    if not file.exists():
+        return new
+    killed = _Begun(**json.loads(file.read_text(encoding="utf-8")))
+    return killed if killed.head == head else new._replace(keys=killed.keys, remotes=killed.remotes)
 
 
 def _forget(begun: _Begun, root: Path) -> None:
@@ -255,7 +267,7 @@ def _forget(begun: _Begun, root: Path) -> None:
     for key in begun.keys:
         for ref in _refs(f"{REFS}/{key}", root):
             git("update-ref", "-d", ref, root=root)
-    (root / BEGUN).unlink()
+    (root / BEGUN).unlink(missing_ok=True)
 
 
 def _refs(below: str, root: Path) -> dict[str, str]:

@@ -22,6 +22,7 @@ class Job(NamedTuple):
     work: Callable[..., Any]
     arguments: tuple[Any, ...]
     needs: Needs = Needs()
+    host: str | None = None  # where it was begun before, by name: what it had done lies there
 
 
 class Done(NamedTuple):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -26,35 +28,53 @@ def run(jobs: Iterable[Job], heard: Heard, at_once: int | None = None) -> Iterat
     Jobs still running when the caller stops asking are ended; so they are if this process is killed.
     """
     running: Running = {}
-    asked, waiting = iter(jobs), None
+    asked, waiting, gpus = iter(jobs), None, _gpus()
     try:
         while True:
             while (
                 _any_room(running, at_once)
                 and (waiting := waiting or next(asked, None))
-                and _room(waiting, running, at_once)
+                and ((_room(waiting, running, at_once) and math.ceil(waiting.needs.gpus) <= len(gpus)) or not running)
             ):
                 ours, theirs = _SPAWN.Pipe()
-                process = _SPAWN.Process(target=_work, args=(theirs, waiting), name=waiting.name)
+                own, gpus = _parted(gpus, math.ceil(waiting.needs.gpus))
+                process = _SPAWN.Process(target=_work, args=(theirs, waiting, own), name=waiting.name)
                 process.start()
                 theirs.close()
-                running[ours], waiting = (waiting, process), None
+                running[ours], waiting = (waiting, process, own), None
             if not running:
                 return
             for ready in wait(list(running), _LOOK if waiting else None):
                 assert isinstance(ready, Connection)
-                if done := _listen(ready, *running[ready], heard):
-                    _, process = running.pop(ready)
+                job, process, own = running[ready]
+                if done := _listen(ready, job, process, heard):
+                    del running[ready]
+                    gpus += own
                     ready.close()
                     process.join()
                     yield done
     finally:
-        for _, process in running.values():
+        for _, process, _ in running.values():
             process.kill()
             process.join()
 
 
-Running = dict[Connection, tuple[Job, SpawnProcess]]
+Running = dict[Connection, tuple[Job, SpawnProcess, list[str]]]
+
+
+def _gpus() -> list[str]:
+    """Those that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    if (given := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in given.split(",") if name]
+    try:
+        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+def _parted(names: list[str], count: int) -> tuple[list[str], list[str]]:
+    return names[:count], names[count:]
 
 
 def _any_room(running: Running, at_once: int | None) -> bool:
@@ -76,7 +96,7 @@ def _room(job: Job, running: Running, at_once: int | None) -> bool:
 
 
 def _free(running: Running) -> float:
-    return _all_cores() - sum(_cores(job) for job, _ in running.values())
+    return _all_cores() - sum(_cores(job) for job, _, _ in running.values())
 
 
 def _cores(job: Job) -> float:
@@ -106,8 +126,10 @@ def _code(code: int | None) -> str:
     return f"signal {-code}" if code and code < 0 else f"exit code {code}"
 
 
-def _work(theirs: Connection, job: Job) -> None:
-    """The process of a job: it ends with the one that started it."""
+def _work(theirs: Connection, job: Job, gpus: list[str]) -> None:
+    """The process of a job, with GPUs of its own if it needs some: it ends with the one that started it."""
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keyboard speaks to all; who started this ends it
     parent: Any = multiprocessing.parent_process()
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()

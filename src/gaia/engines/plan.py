@@ -37,22 +37,21 @@ class Plan(NamedTuple):
         own = [path for stage in self.lines[line] for path in self.stages[stage].tracked]
         return [*own, f"{paths.reports(line)}/timings.json"]
 
-    def needed(self, line: str) -> list[str]:
-        """What DVC keeps of what all stages up to the line's last make."""
-        before = pipeline.upstream(self.stages, self.lines[line])
-        return [path for name in before for path in self.stages[name].cached]
+    def needed(self, *stages: str) -> list[str]:
+        """What DVC keeps of what these stages make, and all before them."""
+        return [path for name in pipeline.upstream(self.stages, stages) for path in self.stages[name].cached]
 
     def reads(self, line: str) -> set[str]:
         """All that a line hangs on, by path."""
         before = [self.stages[name] for name in pipeline.upstream(self.stages, self.lines[line])]
         return {path for stage in before for path in (stage.file, *stage.reads)}
 
-    def locked(self, line: str) -> list[str]:
+    def locked(self, *stages: str) -> list[str]:
         """What of that dvc.lock or a .dvc file has a hash of."""
         known = locked(self.root)
         made = {out["path"] for entry in known.values() for out in entry.get("outs", ())}
         own = {path for stage in self.stages.values() if stage.file == stage.name for path in stage.cached}
-        return [path for path in self.needed(line) if path in made | own]
+        return [path for path in self.needed(*stages) if path in made | own]
 
 
 def locked(root: Path = Path()) -> pipeline.Entries:

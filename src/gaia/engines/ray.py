@@ -28,7 +28,9 @@ def run(
     from ray.util.queue import Queue
 
     with _cluster(address):
-        told = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": _on(_here(), soft=False)})
+        # it dies with this host alone; killed otherwise, what it held is lost, which nothing hangs on
+        lasting = {"max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": _on(_here(), soft=False)}
+        told = Queue(actor_options={"num_cpus": 0, **lasting})
         task = ray.remote(_work)
         threads = {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
         running: dict[Any, Job] = {}
@@ -45,8 +47,8 @@ def run(
             }
             if needs.memory:
                 options["memory"] = int(needs.memory * 1e6)
-            if job.name in places:
-                options["scheduling_strategy"] = _on(places[job.name], soft=True)
+            if node := places.get(job.name) or _called(job.host):
+                options["scheduling_strategy"] = _on(node, soft=True)
             running[task.options(**options).remote(job, told, threads)] = job
 
         asked = iter(jobs)
@@ -122,6 +124,11 @@ def _nodes() -> list[Any]:
     import ray
 
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _called(host: str | None) -> str | None:
+    """The node on a host of this name, if there is one."""
+    return next((node["NodeID"] for node in _nodes() if node["NodeManagerHostname"] == host), None)
 
 
 def _here() -> str:

@@ -26,7 +26,7 @@ def take(plan: Plan, line: str, commit: str, before: Sequence[str], *, fetch: bo
     made = {name: made[name] for name in plan.lines[line] if name in made}
     cached = [path for name in made for path in plan.stages[name].cached]
     if fetch:
-        workspace.patiently(lambda: _fetch(plan, commit, cached))
+        workspace.patiently(lambda: _fetch(plan, commit, cached), settings.variables(settings.read(plan.root)))
     pipeline.record(made, before, plan.stages, plan.root)
     pipeline.place(cached, plan.root)
     said = git("ls-tree", "-r", "-z", "--name-only", commit, "--", *plan.tracked(line), root=plan.root)
@@ -41,7 +41,7 @@ def store(plan: Plan, lines: Iterable[str], revision: str) -> dict[str, list[str
     """See to it that the store has what these lines read, and what they have made that is in the cache; the outputs of
     each that it has whole. Raises GaiaError if the store can't be asked."""
     client = S3Client(settings.read(plan.root))
-    wanted = {line: plan.needed(line) for line in lines}
+    wanted = {line: plan.needed(*plan.lines[line]) for line in lines}
     every = {path for outputs in wanted.values() for path in outputs}
     below: dict[str, list[objects.Object]] = {}
     for o in objects.of_revision(revision, client=client, root=plan.root):

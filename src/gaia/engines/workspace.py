@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -101,14 +102,14 @@ def fill(origin: Origin, project: Path, targets: Iterable[str], log: Path) -> No
     if origin.config:
         dvc.run("checkout", "--force", "--allow-missing", *wanted, root=project, log=log)
     else:
-        patiently(lambda: not dvc.run("pull", "--force", *wanted, root=project, log=log))
+        patiently(lambda: not dvc.run("pull", "--force", *wanted, root=project, log=log), origin.store)
 
 
 def keep(origin: Origin, project: Path, targets: Iterable[str], log: Path) -> None:
     """See to it that what these stages have made is where it comes from: in the cache that is shared it is already,
     the store gets it. Raises GaiaError if it can't."""
     if not origin.config:
-        patiently(lambda: not dvc.run("push", *targets, root=project, log=log))
+        patiently(lambda: not dvc.run("push", *targets, root=project, log=log), origin.store)
 
 
 def publish(origin: Origin, project: Path, paths: Iterable[str], ref: str, message: str) -> str:
@@ -124,14 +125,16 @@ def publish(origin: Origin, project: Path, paths: Iterable[str], ref: str, messa
     return commit
 
 
-def patiently(ask: Callable[[], bool]) -> None:
+def patiently(ask: Callable[[], bool], store: Mapping[str, str] | None) -> None:
     """Ask the store, which may be away for a moment, until `ask` says that it did. Raises GaiaError at last."""
     for pause in (*TRIES, None):
         if ask():
             return
         if pause is not None:
             time.sleep(pause)
-    raise GaiaError(f"the store failed {len(TRIES) + 1} times in {sum(TRIES)} s", "`gaia storage verify` says more")
+    place = (store or {}).get("S3_ENDPOINT", "that .env names")
+    found = f"the store {place} failed {len(TRIES) + 1} times in {sum(TRIES)} s, asked from {platform.node()}"
+    raise GaiaError(found, "see that this host reaches it; `gaia storage verify` says more")
 
 
 def _folder(origin: Origin) -> Path:
