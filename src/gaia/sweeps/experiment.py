@@ -167,7 +167,7 @@ def ended(found: Grounds, experiment: Experiment, done: Done, root: Path, log: P
 
 
 def leave(found: Grounds, root: Path, slots: str = "") -> None:
-    """Take away what `grounds` has put into place, and the workspaces on this machine that are called so and numbered."""
+    """Take away what `grounds` has put into place, and the workspaces here that are called so and numbered."""
     if slots and found.origin.folder:
         for folder in Path(found.origin.folder).glob(f"{slots}-*"):
             if re.fullmatch(r"\d+(\.lock)?", folder.name.removeprefix(f"{slots}-")):
