@@ -24,7 +24,7 @@ from gaia.storage import embedded, objects, remotes, server, settings
 from gaia.storage.client import S3Client
 from released import release
 
-pytest_plugins = ["versioned", "edited"]  # fixtures that have a file of their own
+pytest_plugins = ["versioned", "edited", "sidebyside"]  # fixtures that have a file of their own
 ROOT = Path(__file__).parent.parent
 
 # A server that the environment names is the one that the storage is tested with; it is not meant for anything else.
@@ -49,7 +49,10 @@ TINY = {
 
 # Who needs one of these is `slow`: a project built with DVC, a server, or a whole training framework.
 BUILT = {"built", "kept", "chronicle", "drafted", "store"}
-TRAINING = {"test_accuracy", "test_speaking", "test_augmentation", "test_layers", "test_rehearsal", "test_training"}
+TRAINING = {
+    "test_accuracy", "test_speaking", "test_augmentation", "test_layers", "test_processes", "test_rehearsal",
+    "test_training",
+}  # fmt: skip
 
 FRAMEWORKS = {"plants": "pytorch", "bags": "keras", "cultures": "catboost"}
 SMALL = {"lines": {"plants": {"bucket": "plants-images", "seed": 1}, "cultures": {"bucket": "data", "seed": 2}}}

@@ -24,7 +24,8 @@ from gaia.errors import GaiaError
 from gaia.stages.compose import compose
 
 OPTIONS = sorted((file.parent.name, file.stem) for file in (ROOT / "conf").glob("*/*.yaml"))
-OPTIONS = [(group, option) for group, option in OPTIONS if group != "serving"]  # which no line composes
+BESIDE = "serving", "engine", "sweep"  # which no line composes
+OPTIONS = [(group, option) for group, option in OPTIONS if group not in BESIDE]
 LINES = yaml.read(ROOT / PARAMS)["lines"]
 LINE_OF = {entry["framework"]: line for line, entry in LINES.items()} | {"sklearn": "cultures"}  # one for each
 FRAMEWORKS = ("torch", "torchvision", "tensorflow", "keras", "catboost")

@@ -29,8 +29,8 @@ FLOORS = (  # from the ground up: a room imports from itself and from the floors
     ("inputs", "config", "registry"),
     ("data", "runtime", "storage", "demo"),
     ("frameworks", "evaluation"),
-    ("versions", "stages"),
-    ("deployments",),
+    ("versions", "stages", "engines"),
+    ("deployments", "build", "sweeps"),
     ("status", "api"),
     ("serving",),
     ("cli", "gaia"),  # gaia: the package itself, `from gaia import ModelStorage`

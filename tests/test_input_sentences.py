@@ -68,7 +68,6 @@ TABLES = [
     ({"t.xlsx": zipped()}, {}, "should hold one .csv or .parquet file, found t.xlsx; save the sheet as CSV UTF-8 b"),
     ({"t.tsv": TEXT}, {}, 'found t.tsv; name it .csv, and set data.separator to "\\t".'),
     ({"t.csv.gz": b""}, {}, "found t.csv.gz; unpack it with gunzip."),
-    ({"x.parquet/part-0.parquet": b""}, {}, "found x.parquet; a folder of parts is no file; write it as one."),
     ({"t.csv": TEXT.replace(",", ";")}, {}, 't.csv is separated by ";", not by ","; set data.separator to ";"'),
     ({"t.csv": TEXT.replace(",", "\t")}, {}, 't.csv is separated by "\\t", not by ","; set data.separator to "\\t"'),
     ({"t.csv": TEXT}, {"separator": ";"}, 't.csv is separated by ",", not by ";"; set data.separator to ","'),

@@ -49,12 +49,16 @@ IN_PARAMS = [
     (
         "plants.modell",
         "resnet18",
-        "is an unknown key; known are bucket, raw, question, seed, ... (did you mean 'model'?).",
+        "is an unknown key; known are bucket, resources, raw, question, seed, ... (did you mean 'model'?).",
     ),
     ("plants.bucket", "image", "is 'image'; the buckets are models, plants-images, data."),
     ("plants.bucket", "model", "is 'model'; the buckets are models, plants-images, data (did you mean 'models'?)."),
     ("plants.bucket", None, "is missing; the buckets are models, plants-images, data."),
-    ("plants.seeds", None, "is an unknown key; known are bucket, raw, question, seed, ... (did you mean 'seed'?)."),
+    (
+        "plants.seeds",
+        None,
+        "is an unknown key; known are bucket, resources, raw, question, seed, ... (did you mean 'seed'?).",
+    ),
     ("plants.trainer.patiense", None, "is an unknown key; known are ... (did you mean 'patience'?)."),
     ("plants.trainer.max_epoch", 3, "is an unknown key; known are average, ... (did you mean 'max_epochs'?)."),
     ("plants.trainer.a.b", 3, "is an unknown key; known are average, ..."),
@@ -314,7 +318,7 @@ TEXTS = [
     (
         PARAMS,
         "lines: {}\ndemoo: 1\n",
-        ": demoo is an unknown key; known are lines, demo, serving (did you mean 'demo'?).",
+        ": demoo is an unknown key; known are lines, demo, serving, engine (did you mean 'demo'?).",
     ),
     (PARAMS, "lines:\n\ta: 1\n", ", line 2, column 1: not valid YAML, a tab stands here; indent with spaces."),
     (PARAMS, "lines:\n    a: 1\n  b: 2\n", ", line 3, column 3: not valid YAML, this fits neither the indentation ..."),

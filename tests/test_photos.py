@@ -364,7 +364,7 @@ def test_any_text_in_the_index_comes_back(tmp_path_factory: pytest.TempPathFacto
     out = tmp_path_factory.mktemp("index")
     said = {"source": text, "label": text, "size": 1, "verdict": "ok", "reason": text}
     row = dict.fromkeys(index.COLUMNS, "") | said
-    index.write(out, pd.DataFrame([row]))
+    index.write(out, [pd.DataFrame([row])])
     dataset.write_description(out, [text], [])
     np.save(out / "images.npy", np.zeros(1))
     data = dataset.load(out)

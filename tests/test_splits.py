@@ -23,7 +23,9 @@ def names(count: int) -> list[str]:
 
 
 def drawn(units: list[str], labels: list[str], seed: int = 1, shares: dict = SHARES, order: list | None = None) -> list:
-    return splits.drawn(units, labels, seed, shares, order)
+    words, unit = np.unique(units, return_inverse=True)
+    order = np.argsort(splits.ranks(splits.digests(f"{seed}:{word}" for word in words)))
+    return splits.drawn(unit, order, labels, shares, None if order is None else np.array(order)).tolist()
 
 
 def held(found: list[str], labels: list[str], label: str) -> dict[str, int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gaia.errors import GaiaError
 
@@ -39,6 +41,14 @@ def confirmed(question: str, yes: bool) -> bool:
 
 
 console = Console(highlight=False, soft_wrap=True)
+PROGRESS = "GAIA_PROGRESS"  # names a file for who watches from another process
+
+
+def tell(**facts: Any) -> None:
+    """Say how far this process is, as a line of JSON, to who watches it, if anybody does."""
+    if place := os.environ.get(PROGRESS):
+        with open(place, "a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(facts)}\n")
 
 
 @contextmanager
@@ -50,6 +60,7 @@ def bar(description: str, total: int, unit: str) -> Iterator[Callable[[float, st
     if not console.is_terminal:
 
         def say(done: float, text: str = "") -> None:
+            tell(what=description, done=done, total=total, text=text)
             if text:
                 console.print(f"{description}: {text}")
 
@@ -66,6 +77,34 @@ def bar(description: str, total: int, unit: str) -> Iterator[Callable[[float, st
             progress.update(task, completed=done)
             if text:
                 progress.update(task, text=text)
+
+        yield update
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, float, str], None]]:
+    """A bar for each name: call the function it gives with a name, the share that is done (0..1), and a text to show.
+
+    Off a terminal nothing moves: each text is printed once, as a line.
+    """
+    if not console.is_terminal:
+        said: dict[str, str] = {}
+
+        def say(name: str, share: float, text: str) -> None:
+            if text and said.get(name) != text:
+                console.print(f"{name}: {text}", markup=False)
+            said[name] = text
+
+        yield say
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
+    with Progress(*columns, console=console) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def update(name: str, share: float, text: str) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1, text="")
+            progress.update(tasks[name], completed=share, text=text)
 
         yield update
 

@@ -39,7 +39,7 @@ def check(sources: Sources, spec: Framework, content: dict[str, Any]) -> PhotoLi
             )
     if problems:
         raise GaiaError.several(problems)
-    if problems := [*_no_classes(sources, line), *_future(sources, line)]:
+    if problems := [*_no_classes(sources, line), *_future(sources, line), *_processes(sources, spec, line)]:
         raise GaiaError.several(problems)
     return line
 
@@ -64,6 +64,13 @@ def _future(sources: Sources, line: PhotoLine | TableLine) -> list[Problem]:
         return []
     found = f"{sources.place('evaluation', 'folds')} is set, and data.splits.by is '{line.data.splits.by}'"
     return [Problem(found, "folds would train on what comes later; set one of the two to null")]
+
+
+def _processes(sources: Sources, spec: Framework, line: PhotoLine | TableLine) -> list[Problem]:
+    if spec.processes or (asked := getattr(line.trainer, "processes", 1)) == 1:
+        return []
+    found = f"{sources.place('trainer', 'processes')} is {asked}, and framework {spec.name} trains in one"
+    return [Problem(found, "set it to 1; trainer.threads says how many cores that takes")]
 
 
 def _unset(content: Any) -> dict[Keys, None]:

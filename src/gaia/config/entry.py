@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gaia import paths
+from gaia.config import resources
 from gaia.config.schema import PLAIN_KEYS, takes_null, type_of
 from gaia.errors import GaiaError, Problem, nearest, shown
 
@@ -34,10 +35,12 @@ def read(line: str, entry: Any, options: dict[str, list[str]]) -> Entry:
         if key == "bucket":  # for dvc.yaml: where the data are stored changes nothing of what is built
             if value not in (None, *paths.BUCKETS):
                 problems.append(Problem(f"{here}.bucket is {shown(value)}", _buckets(nearest(value, paths.BUCKETS))))
+        elif key == "resources":  # for engines
+            problems += resources.problems(here, entry)
         elif key in PLAIN_KEYS:
             values[key] = value
         elif key not in options:
-            known = ["bucket", *PLAIN_KEYS, *options]
+            known = ["bucket", "resources", *PLAIN_KEYS, *options]
             known_are = f"known are {', '.join(known)}{nearest(key, known)}"
             problems.append(Problem(f"{here}.{key} is an unknown key", known_are))
         else:

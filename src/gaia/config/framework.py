@@ -49,6 +49,7 @@ class Framework:
     published: Callable[[str], Iterable[str]] = lambda target: ()
     weights: tuple[str, ...] = ()  # endings of the files that its networks can start from
     one_rate: bool = False  # its optimizers move all weights by the same rate
+    processes: bool = False  # it knows how to divide a batch among several (trainer.processes)
 
     def patterns(self, group: str) -> tuple[str, ...]:
         """What a `_target_` of the group may be."""

@@ -207,6 +207,7 @@ class Trainer(Strict):
         | None
     )
     device: Literal["auto", "cpu", "cuda", "mps"]
+    threads: Count | None = None  # nor this
 
 
 def balanced(trainer: Trainer) -> bool:
@@ -228,6 +229,16 @@ class NeuralTrainer(Trainer):
     average: Annotated[float, Field(gt=0, lt=1)] | None
     keep: Literal["best", "last"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
+    processes: Count = 1  # what was composed long ago has no such key
+
+    @model_validator(mode="after")
+    def _has_a_part_for_each(self) -> NeuralTrainer:
+        if self.batch_size < 2 * self.processes:  # batch normalisation needs two
+            raise Unfit(
+                f"has batch_size {self.batch_size} and processes {self.processes}",
+                f"each process needs two items of a batch: let batch_size be at least {2 * self.processes}",
+            )
+        return self
 
 
 class Cost(Strict):

@@ -17,7 +17,7 @@ from gaia.config.schema import GROUPS
 from gaia.errors import GaiaError, nearest, shown
 
 OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-TOP_KEYS = ("lines", "demo", "serving")  # of params.yaml
+TOP_KEYS = ("lines", "demo", "serving", "engine")  # of params.yaml
 
 
 class Written(NamedTuple):

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-_BLOCK = 512  # hashes compared with as many others at once, so that the work fits the processor's cache
+_ROWS, _BLOCK = 64, 512  # hashes compared with so many others at once, so that the work fits the processor's cache
 _BITS = 14  # of 64, up to which two photos may be the same
 _SIDE = 32  # px of a thumbnail
 _ROOM = 3  # px by which thumbnails are shifted over each other, up and down, left and right
@@ -29,7 +30,7 @@ _FULL = 2 * _SIDE  # px of the photo that thumbnails are taken from
 _NEARER = (2, 2, _FULL - 2, _FULL - 2)  # what a photo is hashed a second time of
 _ENLARGED = (1.0, 1.05, 1.1)
 _TURNED = (-3.0, -1.5, 0.0, 1.5, 3.0)  # degrees
-_AT_ONCE = 1024  # pairs whose small thumbnails are compared at once
+_AT_ONCE = 512  # pairs whose small thumbnails are compared at once
 _LEFT = 0.6  # of what a step of one pixel changes in a small thumbnail, that may be left where two may be the same
 _AGREE = 0.6  # of what a photo's own step of one pixel changes, that may differ
 _FLAT = 10  # grey values between which a border, or a whole photo, is of one colour
@@ -211,19 +212,40 @@ def _near(
     hashes: NDArray[np.uint64], photo: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs of looks, some at a time, of which few bits differ, or would after one is mirrored; `hashes` [2,
-    n]: as they are, and enlarged."""
-    n = hashes.shape[1]
-    for top in range(0, n, _BLOCK):
-        for left in range(top, n, _BLOCK):
-            rows, columns = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
-            near = np.zeros((len(photo[rows]), len(photo[columns])), dtype=bool)
-            for a, b in ((0, 0), (0, 1), (1, 0)):
-                for flip in (np.uint64(0), MIRROR):
-                    near |= np.bitwise_count((hashes[a, rows] ^ flip)[:, None] ^ hashes[b, columns]) <= _BITS
-            near &= photo[rows, None] < photo[columns]
-            one, other = np.nonzero(near)
-            for some in range(0, len(one), _AT_ONCE):
-                yield one[some : some + _AT_ONCE] + top, other[some : some + _AT_ONCE] + left
+    n]: as they are, and enlarged. All cores look: each pair of 200,000 is compared, in six ways."""
+    ways = [(hashes[a] ^ flip, hashes[b]) for a, b in ((0, 0), (0, 1), (1, 0)) for flip in (np.uint64(0), MIRROR)]
+    held: list[NDArray[np.int64]] = []
+    with ThreadPoolExecutor() as pool:
+        for some in pool.map(partial(_near_those, ways, photo), range(0, len(photo), _ROWS)):
+            held.append(some)
+            if sum(map(len, held)) >= _AT_ONCE:
+                yield from _in_blocks(held)
+                held = []
+    yield from _in_blocks(held)
+
+
+def _in_blocks(held: list[NDArray[np.int64]]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    pairs = np.concatenate([np.zeros((0, 2), dtype=np.int64), *held])
+    for start in range(0, len(pairs), _AT_ONCE):
+        yield pairs[start : start + _AT_ONCE, 0], pairs[start : start + _AT_ONCE, 1]
+
+
+def _near_those(ways: Sequence[Any], photo: NDArray[np.int64], top: int) -> NDArray[np.int64]:
+    """The pairs, int [m, 2], whose first look is one of `_ROWS` from `top` on."""
+    found, rows = [np.zeros((0, 2), dtype=np.int64)], slice(top, top + _ROWS)
+    for left in range(top, len(photo), _BLOCK):
+        columns = slice(left, left + _BLOCK)
+        shape = len(photo[rows]), len(photo[columns])
+        differ, count = np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint8)
+        least = np.full(shape, 64, dtype=np.uint8)
+        for one, other in ways:
+            np.bitwise_xor(one[rows, None], other[columns], out=differ)
+            np.bitwise_count(differ, out=count)
+            np.minimum(least, count, out=least)
+        if least.min() <= _BITS:
+            near = np.argwhere((least <= _BITS) & (photo[rows, None] < photo[columns]))
+            found.append(near + np.array([top, left]))
+    return np.concatenate(found)
 
 
 def _moments(pictures: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

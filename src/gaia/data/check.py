@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gaia.config.schema import Data, Photos
 from gaia.console import console
@@ -17,6 +19,11 @@ from gaia.inputs import tables
 
 _CLASSES = 20  # more than that, all of them numbers, are hardly meant
 _REASONS = 10  # shown on screen, the most frequent ones
+_LOOKED_AT = {  # of ten million rows no more than what is
+    "ok": ["label", "split", "group", "alike", "same"],
+    "quarantined": ["source", "label", "reason"],
+    "left out": ["label"],
+}
 
 
 def check(
@@ -28,9 +35,10 @@ def check(
     Raises GaiaError: nothing usable, too many quarantined, fewer than two classes, a class with too few items or
     none in a split, a configured or positive class that isn't there.
     """
-    usable = index[index["verdict"] == "ok"]
-    bad = index[index["verdict"] == "quarantined"]
-    _summarise(line, index, left_out or {})
+    usable, bad, out = (index.loc[index["verdict"] == verdict, columns] for verdict, columns in _LOOKED_AT.items())
+    _summarise(line, usable, bad, out, left_out or {})
+    _say_groups(usable, index["alike"].to_numpy())
+    _say_reasons(bad)
     where = f"data/prepared/{line}/index.csv"
     asked = len(usable) + len(bad)
     share = len(bad) / max(1, asked)
@@ -100,7 +108,7 @@ def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
         return "; add items, or enlarge data.splits"
     if members["alike"].nunique() > members["group"].nunique():
         return f": they are {members['group'].nunique()} groups of data.group, and such share a split; add others"
-    if not isinstance(config, Photos) or members["alike"].nunique() == members["sha256"].nunique():
+    if not isinstance(config, Photos) or members["alike"].nunique() == members["same"].nunique():
         return f": only {members['group'].nunique()} of them differ; add items that do"
     largest = usable["group"].value_counts()[members["group"]].max()
     return (
@@ -109,8 +117,9 @@ def _remedy(usable: pd.DataFrame, label: str, config: Data) -> str:
     )
 
 
-def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> None:
-    usable, bad, out = (index[index["verdict"] == verdict] for verdict in ("ok", "quarantined", "left out"))
+def _summarise(
+    line: str, usable: pd.DataFrame, bad: pd.DataFrame, out: pd.DataFrame, left_out: Mapping[Path, str]
+) -> None:
     splits = ", ".join(f"{split} {(usable['split'] == split).sum()}" for split in SPLITS)
     say(f"{line}: {len(usable)} usable ({_counts(usable)}; {splits}), {len(bad)} quarantined")
     if len(out):
@@ -119,9 +128,19 @@ def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> 
         there = sorted(path.as_posix() for path, why in left_out.items() if why == reason)
         say(f"  left out {len(there)} that are {reason}: {printable(', '.join(there[:3]))}")
     _say_alike(usable)
-    if (groups := usable.groupby("group")["alike"].nunique())[lambda n: n > 1].size:
+
+
+def _say_groups(usable: pd.DataFrame, alike: NDArray[np.integer]) -> None:
+    """Say how many groups hold items that are not alike; `alike` of each item of the index, usable or not."""
+    group = usable["group"].to_numpy()
+    other = usable["alike"].to_numpy() != alike[group]  # than the one that speaks for the group: few, or none
+    some = usable[usable["group"].isin(group[other])] if other.any() else usable[:0]
+    if (some.groupby("group")["alike"].nunique() > 1).any():  # noqa: PD101 (of groups)
         sizes = usable["group"].value_counts()
-        say(f"  {groups.size} groups of up to {sizes.max()} items that data.group joins; each stays in one split")
+        say(f"  {len(sizes)} groups of up to {sizes.max()} items that data.group joins; each stays in one split")
+
+
+def _say_reasons(bad: pd.DataFrame) -> None:
     kinds = bad["reason"].str.split(":").str[0]
     counts = kinds.value_counts()
     for kind, n in counts.head(_REASONS).items():
@@ -131,13 +150,15 @@ def _summarise(line: str, index: pd.DataFrame, left_out: Mapping[Path, str]) -> 
 
 
 def _say_alike(usable: pd.DataFrame) -> None:
-    grouped = usable[usable["alike"].duplicated(keep=False)]
-    if not len(grouped):
+    numbers = usable["alike"].to_numpy()
+    often = np.bincount(numbers, minlength=1) > 1
+    if not often.any():
         return
-    same = grouped.duplicated(["alike", "sha256"], keep=False).sum()
+    grouped = usable[often[numbers]]
+    same = grouped.duplicated(["alike", "same"], keep=False).sum()
     found = [f"{n} {kind}" for n, kind in ((same, "the same"), (len(grouped) - same, "nearly the same")) if n]
     alike = grouped.groupby("alike")["label"]
-    mixed = sum(len(set(labels)) > 1 for _, labels in alike)
+    mixed = int((alike.nunique() > 1).sum())  # noqa: PD101 (of groups)
     say(
         f"  {' and '.join(found)} as others, in {alike.ngroups} group{'s' * (alike.ngroups > 1)} of up to "
         f"{alike.size().max()}; each stays in one split{f'; {mixed} with different labels' if mixed else ''}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,18 +36,21 @@ class Column(NamedTuple):
         return about | ({"order": self.order} if self.order else {}) | ({"date": True} if self.date else {})
 
 
-def wanted(line: str, file: Path, config: Table) -> list[str]:
+Parts = Callable[[Sequence[str]], Iterable[Rows]]  # the rows with these columns alone, some at a time
+
+
+def wanted(line: str, file: Path, header: Iterable[str], config: Table) -> list[str]:
     """The columns to be read: all, since rows may differ by those, too, that nobody names; but for one of these that
-    stands there twice. Raises GaiaError if the file can't be read, or lacks one of `data.without`."""
+    stands there twice. Raises GaiaError if the file's header lacks one of `data.without`."""
     named = list(dict.fromkeys([*config.columns(), *config.told()]))
-    there = Counter(tables.header(line, file, config.separator, config.encoding))
+    there = Counter(header)
     if lacking := [column for column in config.without if column not in there]:
         known = f"its columns are {', '.join(there)}{nearest(lacking[0], there)}"
         raise GaiaError(f"{line}: data.without names '{lacking[0]}', which {file} lacks", known)
     return [*named, *(column for column, times in there.items() if times == 1 and column not in named)]
 
 
-def features(line: str, rows: Rows, config: Table) -> list[Column]:
+def features(line: str, columns: Sequence[str], read: Parts, config: Table) -> list[Column]:
     """The features: categories, numbers, dates and words in an order, each as the configuration, then the table, has
     them.
 
@@ -55,20 +58,21 @@ def features(line: str, rows: Rows, config: Table) -> list[Column]:
     categories all others; an empty column is none. A number's column of true and false, or yes and no, counts 1 and 0.
     Raises GaiaError if no feature is left, or a category's column has a value of its own in most rows.
     """
+    truths = _truths(read, list(config.named("numbers").values()))
     found = [
         *(Column(name, column, "category") for name, column in config.named("categories").items()),
-        *(
-            Column(name, column, "number", _truths(rows.columns[column]))
-            for name, column in config.named("numbers").items()
-        ),
+        *(Column(name, column, "number", truths[column]) for name, column in config.named("numbers").items()),
         *(Column(name, column, "number", None, True) for name, column in config.dates.items()),
         *(Column(name, each.column, "number", each.order) for name, each in config.ordered.items()),
     ]
-    rest = _rest(line, rows, config)
+    rest = _rest(line, columns, read, config)
     if same := {column.name for column in found} & {column.name for column in rest}:
         raise GaiaError(f"{line}: the column '{min(same)}' is named like a feature", "name it in data.without")
     if not found and not rest:
         raise GaiaError(f"{line}: no column is left to be a feature", "name some in data.categories or data.numbers")
+    for feature in [*found, *rest]:
+        if feature.type == "number" and not feature.order and not feature.date:
+            _say_grouped(read, feature.column)
     return sorted([*found, *rest], key=lambda column: column.type)  # which keeps the order otherwise
 
 
@@ -77,10 +81,6 @@ def numbers(rows: Rows, feature: Column) -> NDArray[np.float64]:
     cells, name = rows.columns[feature.column], feature.column
     values, wrong = words.values(cells, rows.decimal, feature.described())
     plain = not feature.order and not feature.date
-    if plain and rows.decimal == "." and tables.may_group(cells):
-        example = next(cell for cell in cells if "." in cell)
-        meant = f"if its point groups thousands, write {example.replace('.', '')}"
-        say(f"  {name}: {example} is read as less than a thousand; {meant}", style="yellow")
     for i in np.flatnonzero(wrong).tolist():
         hint = tables.hint(cells[i], rows.decimal) if plain else ""
         note(rows, name, f"is not {words.asked(feature.described())}: '{{cell}}'{f', {hint}' if hint else ''}", [i])
@@ -104,30 +104,72 @@ def say_alike(column: str, categories: list[str]) -> None:
             say(f"  {column}: {pair} are two categories; write them alike if they are one", style="yellow")
 
 
-def _truths(cells: list[str]) -> list[str] | None:
-    """`false, true` or `no, yes` if a column holds these alone, and empty cells."""
-    held = {cell.casefold() for cell in cells if cell}
-    return next((truths for truths in words.TRUTHS if held and held <= set(truths)), None)
+def _say_grouped(read: Parts, column: str) -> None:
+    """Say on screen if the points of a column of numbers may group thousands."""
+    example, known = "", tables.Grouped()
+    for rows in read([column]):
+        known = known.with_those(rows.columns[column])
+        if rows.decimal != "." or not known.may_be:
+            return
+        example = example or next((cell for cell in rows.columns[column] if "." in cell), "")
+    if known.is_likely:
+        meant = f"if its point groups thousands, write {example.replace('.', '')}"
+        say(f"  {column}: {example} is read as less than a thousand; {meant}", style="yellow")
 
 
-def _rest(line: str, rows: Rows, config: Table) -> list[Column]:
+def _truths(read: Parts, columns: Sequence[str]) -> dict[str, list[str] | None]:
+    """`false, true` or `no, yes` for each column that holds these alone, and empty cells."""
+    held: dict[str, set[str]] = {column: set() for column in columns}
+    may_be = {column: list(words.TRUTHS) for column in columns}
+    for rows in read(columns) if columns else ():
+        for column in columns:
+            if may_be[column]:
+                held[column] |= {cell.casefold() for cell in rows.columns[column] if cell}
+                may_be[column] = [truths for truths in words.TRUTHS if held[column] <= set(truths)]
+        if not any(may_be.values()):
+            break
+    return {column: next(iter(may_be[column]), None) if held[column] else None for column in columns}
+
+
+class _Seen(NamedTuple):
+    """What a column holds in rows of as many cells as the header."""
+
+    cells: int = 0
+    filled: int = 0
+    wrong: int = 0  # of the filled, those that are no number
+    example: str = ""  # the first of these
+
+    def with_those(self, cells: list[str], decimal: str) -> _Seen:
+        filled = [cell for cell in cells if cell.lower() not in tables.EMPTY]
+        _, wrong = tables.numbers(filled, decimal)
+        example = self.example or (filled[int(np.argmax(wrong))] if wrong.any() else "")
+        return _Seen(self.cells + len(cells), self.filled + len(filled), self.wrong + int(wrong.sum()), example)
+
+
+def _rest(line: str, columns: Sequence[str], read: Parts, config: Table) -> list[Column]:
     """The features that `rest` takes, which is said on screen."""
     named = {*config.columns(), *config.told(), *config.without}
     rest, found, unused = config.rest(), [], []
-    for column in (column for column in rows.columns if rest and column not in named):
-        cells = [cell for cell, reason in zip(rows.columns[column], rows.reasons, strict=True) if not reason]
-        filled = [cell for cell in cells if cell.lower() not in tables.EMPTY]
-        _, wrong = tables.numbers(filled, rows.decimal)
-        if filled and not wrong.any() and "numbers" in rest:
+    asked = [column for column in columns if rest and column not in named]
+    seen = dict.fromkeys(asked, _Seen())
+    for rows in read(asked) if asked else ():
+        whole = [i for i, reason in enumerate(rows.reasons) if not reason]
+        for column in asked:
+            seen[column] = seen[column].with_those([rows.columns[column][i] for i in whole], rows.decimal)
+    numbers = {column for column in asked if seen[column].filled and not seen[column].wrong and "numbers" in rest}
+    texts = [column for column in asked if seen[column].filled and column not in numbers and "categories" in rest]
+    values = _values(read, texts)
+    for column in asked:
+        if column in numbers:
             found.append(Column(column, column, "number"))
-        elif filled and "categories" in rest:
-            _check_repeated(line, column, cells)
+        elif column in values:
+            _check_repeated(line, column, seen[column].cells, values[column])
             found.append(Column(column, column, "category"))
         else:
             unused.append(column)
-        if filled and 0 < wrong.mean() <= _FEW and "numbers" in rest:
-            example = filled[int(np.argmax(wrong))][:40]
-            some = f"{wrong.sum()} of {len(filled)} cells are none: '{indexes.printable(example)}'"
+        _, filled, wrong, example = seen[column]
+        if filled and 0 < wrong / filled <= _FEW and "numbers" in rest:
+            some = f"{wrong} of {filled} cells are none: '{indexes.printable(example[:40])}'"
             say(f"  {column} is not taken for numbers, since {some}", style="yellow")
     for kind, names in (
         ("numbers", [column.name for column in found if column.type == "number"]),
@@ -139,11 +181,19 @@ def _rest(line: str, rows: Rows, config: Table) -> list[Column]:
     return found
 
 
-def _check_repeated(line: str, column: str, cells: list[str]) -> None:
+def _values(read: Parts, columns: Sequence[str]) -> dict[str, int]:
+    """How many cells of each column differ, in rows of as many cells as the header."""
+    held: dict[str, set[str]] = {column: set() for column in columns}
+    for rows in read(columns) if columns else ():
+        for column in columns:
+            held[column].update(c for c, reason in zip(rows.columns[column], rows.reasons, strict=True) if not reason)
+    return {column: len(cells) for column, cells in held.items()}
+
+
+def _check_repeated(line: str, column: str, cells: int, different: int) -> None:
     """Raise GaiaError if most rows have a value of their own: what is learned of one of them serves no other row."""
-    if _MANY < len(cells) < 2 * (different := len(set(cells))):
+    if _MANY < cells < 2 * different:
         raise GaiaError(
-            f"{line}: data.categories, rest, takes the column '{column}', which has {different} values in "
-            f"{len(cells)} rows",
+            f"{line}: data.categories, rest, takes the column '{column}', which has {different} values in {cells} rows",
             "name it in data.without, or in data.dates if it is one",
         )

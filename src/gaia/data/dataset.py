@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gaia.data import cells
+
+_AT_ONCE = 2**18  # rows of the index
 
 
 class Dataset(NamedTuple):
@@ -41,17 +44,27 @@ class Dataset(NamedTuple):
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
+def _index(file: Path, only: Sequence[str] | None) -> pd.DataFrame:
+    how: dict[str, Any] = {"dtype": str, "keep_default_na": False, "usecols": only}
+    with pd.read_csv(file, chunksize=_AT_ONCE, **how) as parts:  # else each cell is an object for a while
+        return pd.concat([_plain(part) for part in parts], ignore_index=True)
+
+
+def _plain(part: pd.DataFrame) -> pd.DataFrame:
+    written = [column for column in ("source", "label", "group", "reason") if column in part]
+    return part.assign(**{column: part[column].map(cells.plain) for column in written})
+
+
 def write_description(folder: Path, labels: list[str], features: list[dict[str, Any]]) -> None:
     """Write `dataset.json`: the labels in order, and for tables the features."""
     content = {"labels": labels, "features": features}
     (folder / "dataset.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> Dataset:
-    """A prepared line; its photos stay on disk until they are touched."""
-    index = pd.read_csv(folder / "index.csv", dtype=str, keep_default_na=False)
-    for column in ("source", "label", "group", "reason"):
-        index[column] = index[column].map(cells.plain)
+def load(folder: Path, only: Sequence[str] | None = None) -> Dataset:
+    """A prepared line; its photos stay on disk until they are touched. Of its index `only` some columns may be loaded,
+    label, split and verdict among them: the others are most of it."""
+    index = _index(folder / "index.csv", only)
     description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     position = {label: i for i, label in enumerate(description["labels"])}
     usable = index["verdict"] == "ok"

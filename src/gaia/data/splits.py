@@ -11,92 +11,142 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SPLITS = ("train", "validation", "test")
 DRAWN = ("test", "validation")  # in this order, from what is for training otherwise
+_BLOCK = 2**16  # units looked at together
 
 
-def unite(n: int, *relations: Sequence[str] | NDArray[np.int64]) -> NDArray[np.int64]:
+def unite(n: int, *relations: Sequence[str] | NDArray[np.integer]) -> NDArray[np.int64]:
     """A number [n] for each item, shared by those that belong together by any of the relations.
 
-    A relation is a word [n] for each item, shared by those that it joins ('' joins none), or pairs, int [m, 2].
+    A relation is a word or a number [n] for each item, shared by those that it joins ('' or one below 0 joins none), or
+    pairs, int [m, 2].
     """
     edges: list[NDArray[np.int64]] = []
     for relation in relations:
-        if isinstance(relation, np.ndarray):
-            edges.append(relation.reshape(-1, 2))
+        if isinstance(relation, np.ndarray) and relation.ndim == 2:
+            edges.append(relation.astype(np.int64))
             continue
-        first: dict[str, int] = {}
-        edges.append(np.array([(first.setdefault(w, i), i) for i, w in enumerate(relation) if w], int).reshape(-1, 2))
+        numbers = relation if isinstance(relation, np.ndarray) else _numbered(relation)
+        items = np.flatnonzero(numbers >= 0)
+        _, first, which = np.unique(numbers[items], return_index=True, return_inverse=True)
+        ends = np.stack([items[first[which]], items], axis=1)
+        edges.append(ends[ends[:, 0] != ends[:, 1]])
     ends = np.concatenate([np.zeros((0, 2), dtype=np.int64), *edges])
     graph = coo_array((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
+def _numbered(words: Sequence[str]) -> NDArray[np.int64]:
+    known: dict[str, int] = {"": -1}
+    return np.fromiter((known.setdefault(word, len(known)) for word in words), np.int64, len(words))
+
+
+def digests(words: Iterable[str]) -> NDArray[np.uint8]:
+    """The sha256 of each word, uint8 [n, 32]: half of what it takes as text."""
+    hashes, left = bytearray(), iter(words)
+    while some := list(itertools.islice(left, _BLOCK)):  # join makes a list of all that it is given
+        hashes += b"".join([hashlib.sha256(word.encode()).digest() for word in some])
+    return np.frombuffer(hashes, dtype=np.uint8).reshape(-1, 32)
+
+
+def ranks(hashes: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Where each hash, uint8 [n, 32], stands among those that differ: int [n], the same for the same."""
+    parts = hashes.view(">u8")
+    begin = parts[:, 0].astype(np.uint64)
+    order = np.argsort(begin, kind="stable")
+    new = begin[order[1:]] != begin[order[:-1]]
+    like = np.flatnonzero(~new)
+    if any(
+        (hashes[order[some]] != hashes[order[some + 1]]).any() for some in np.array_split(like, 1 + len(like) // _BLOCK)
+    ):
+        order = np.lexsort(parts.T[::-1])  # two hashes begin alike and differ: once in a million sets of a million
+        new = (parts[order[1:]] != parts[order[:-1]]).any(axis=1)
+    found = np.zeros(len(order), dtype=np.int32)
+    found[order[1:]] = np.cumsum(new, dtype=np.int32)
+    return found
+
+
 def drawn(
-    units: Sequence[str], labels: Sequence[str], seed: int, shares: Mapping[str, float], order: Sequence[float] | None
-) -> list[str]:
+    unit: NDArray[np.integer],
+    order: NDArray[np.int64],
+    labels: Sequence[str] | NDArray[np.object_],
+    shares: Mapping[str, float],
+    dates: NDArray[np.float64] | None,
+) -> NDArray[np.object_]:
     """The split of each item: `shares` of them for `test` and `validation` (either may be missing), the rest for
-    training. Items of one unit, a word, share a split.
+    training. Items of one `unit`, a number from 0, share a split.
 
-    Without `order` the shares hold for each label: to within one item where units are single items, else as close as
-    whole units in the order of their hashes come. Each split gets at least one item of a label that has three units.
-    With `order`, larger is later: the last units are for the test split, those before for validation, whatever their
-    labels; units that are equally late are not parted.
+    Without `dates` the shares hold for each label: to within one item where units are single items, else as close as
+    whole units come, in the `order` [units] that is given. Each split gets at least one item of a label that has three
+    units. With `dates`, larger is later: the last units are for the test
+    split, those before for validation, whatever their labels; units that are equally late are not parted.
     """
-    names, unit = np.unique(np.array(units, dtype=object), return_inverse=True)
-    classes, label = np.unique(np.array(labels, dtype=object), return_inverse=True)
-    if order is not None:
-        late = np.full(len(names), -math.inf)
-        np.maximum.at(late, unit, np.array(order, dtype=np.float64))
-        found = _latest(late, np.bincount(unit, minlength=len(names)), shares)
-    else:
-        counts = np.zeros((len(names), len(classes)), dtype=np.int64)
-        np.add.at(counts, (unit, label), 1)
-        hashes = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names.tolist()]
-        found = _filled(counts, sorted(range(len(names)), key=hashes.__getitem__), shares)
-    return [found[u] for u in unit.tolist()]
+    if dates is not None:
+        late = np.full(len(order), -math.inf)
+        np.maximum.at(late, unit, dates)
+        return _latest(late, np.bincount(unit, minlength=len(order)), shares)[unit]
+    label, classes = pd.factorize(np.asarray(labels, dtype=object), sort=True)
+    counts = np.zeros((len(order), len(classes)), dtype=np.int32)
+    np.add.at(counts, (unit, label), 1)
+    return _filled(counts, order, shares)[unit]
 
 
-def _filled(counts: NDArray[np.int64], order: list[int], shares: Mapping[str, float]) -> list[str]:
+def _filled(counts: NDArray[np.int32], order: NDArray[np.int64], shares: Mapping[str, float]) -> NDArray[np.object_]:
     """The split of each unit, of which `counts` [units, labels] says what it holds. A unit is taken if it fits beside
     those that stand before it in the order; at the end the one that closes most of a gap. The last units of a label
     are left to the splits that come after."""
-    found = ["train"] * len(counts)
+    found = np.full(len(counts), "train", dtype=object)
     kinds = [name for name in DRAWN if name in shares]
     quotas = np.array([_quotas(n, shares) for n in counts.sum(axis=0).tolist()], dtype=np.int64).T
-    holds = counts > 0
-    units = holds.sum(axis=0)  # that no split has taken yet
+    units = (counts > 0).sum(axis=0)  # that no split has taken yet
     rest = order
     for others, split, missing in zip(range(len(kinds), 0, -1), kinds, quotas, strict=True):
         had = np.zeros_like(missing)
 
-        def take(u: int, split: str = split, missing: Any = missing, had: Any = had) -> None:
-            found[u] = split
-            missing -= counts[u]
-            had += counts[u]
-            np.subtract(units, holds[u], out=units)
+        def take(some: NDArray[np.int64], split: str = split, missing: Any = missing, had: Any = had) -> None:
+            found[some] = split
+            held = counts[some].sum(axis=0)
+            np.subtract(missing, held, out=missing)
+            np.add(had, held, out=had)
+            np.subtract(units, (counts[some] > 0).sum(axis=0), out=units)
 
-        for u in rest:
+        for start in range(0, len(rest), _BLOCK):
             if not missing.any():
                 break
-            if (counts[u] <= np.maximum(missing, 0)).all() and (units[holds[u]] > others).all():
-                take(u)
-        rest = [u for u in rest if found[u] == "train"]
+            block = rest[start : start + _BLOCK]
+            block = block[_fit(counts[block], 0, missing, units, others)]
+            before = np.cumsum(counts[block], axis=0) - counts[block]
+            gone: Any = np.cumsum(counts[block] > 0, axis=0) - (counts[block] > 0)
+            fits = _fit(counts[block], before, missing, units - gone, others)
+            sure = len(block) if fits.all() else int(np.argmin(fits))  # up to there each one fits beside all before it
+            take(block[:sure])
+            for at in range(sure, len(block)):
+                if _fit(counts[block[at : at + 1]], 0, missing, units, others)[0]:
+                    take(block[at : at + 1])
+        rest = rest[found[rest] == "train"]
         while missing.any():
-            spare = [u for u in rest if (units[holds[u]] > others).all()]
-            if not spare or (best := _closing(counts[spare], missing, had)) is None:
+            spare = rest[((units > others) | (counts[rest] == 0)).all(axis=1)]
+            if not len(spare) or (best := _closing(counts[spare], missing, had)) is None:
                 break
-            take(spare[best])
-            rest.remove(spare[best])
+            take(spare[best : best + 1])
+            rest = rest[rest != spare[best]]
     return found
+
+
+def _fit(counts: Any, before: Any, missing: Any, units: Any, others: int) -> NDArray[np.bool_]:
+    """Which units [n, labels] hold no more than is missing once `before` is there, and are not the last of a label."""
+    enough = counts <= np.maximum(missing - before, 0)
+    return np.asarray((enough & ((units > others) | (counts == 0))).all(axis=1))
 
 
 def _quotas(n: int, shares: Mapping[str, float]) -> list[int]:
@@ -121,7 +171,7 @@ def _closing(counts: NDArray[np.int64], missing: NDArray[np.int64], had: NDArray
     return best if after[best] < now else None
 
 
-def _latest(late: NDArray[np.float64], sizes: NDArray[np.int64], shares: Mapping[str, float]) -> list[str]:
+def _latest(late: NDArray[np.float64], sizes: NDArray[np.int64], shares: Mapping[str, float]) -> NDArray[np.object_]:
     """The split of each unit: the last for the test split, those before for validation, cut between two times so that
     the numbers come closest."""
     found = np.full(len(late), "train", dtype=object)
@@ -135,4 +185,4 @@ def _latest(late: NDArray[np.float64], sizes: NDArray[np.int64], shares: Mapping
         end = begin + 1 + int(abs(filled - total * shares[split]).argmin())
         found[(when >= begin) & (when < end)] = split
         begin = end
-    return found.tolist()
+    return found

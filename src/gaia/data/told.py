@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +47,11 @@ def splits_of(line: str, place: str, words: Iterable[str]) -> list[str]:
     return found
 
 
-def of_photos(line: str, raw: Path, files: list[Path], config: Photos) -> dict[Path, Told]:
+def of_photos(
+    line: str, raw: Path, files: list[Path], config: Photos, labels: Mapping[Path, str] | None = None
+) -> dict[Path, Told]:
     """What is told of each photo below `raw`, and of those that the file in `data.labels` names though they aren't
-    there.
+    there. `labels` stand beside photos in shards, and go before the folders' names.
 
     Raises GaiaError if that file can't be read, lacks a column or has a word that is no split; if folders are splits
     and classes at once, or don't hold the same classes.
@@ -57,20 +59,20 @@ def of_photos(line: str, raw: Path, files: list[Path], config: Photos) -> dict[P
     if config.labels:
         return _in_file(line, raw, files, config)
     folders = _split_folders(line, raw, files, config.classes or [])
-    found = {file: _in_name(file, folders, config) for file in files}
+    found = {file: _in_name(file, folders, config, (labels or {}).get(file, "")) for file in files}
     if folders and not config.label and not config.classes:
         _check_classes(line, raw, folders, found)
     return found
 
 
-def _in_name(file: Path, folders: dict[str, str], config: Photos) -> Told:
+def _in_name(file: Path, folders: dict[str, str], config: Photos, label: str) -> Told:
     path = file.as_posix()
     split = folders.get(file.parts[0], "") if len(file.parts) > 1 else ""
     if config.label:
         if not (match := re.search(config.label, path)) or not match[1]:
             return Told(split=split, reason=f"no label: data.label doesn't match '{printable(path)}'")
         label = match[1]
-    else:
+    elif not label:
         above = file.parts[1 if split else 0 : -1]
         if not above:
             return Told(split=split, reason="stray file: stands in no class folder")

@@ -20,15 +20,17 @@ CORES = os.cpu_count() or 1
 FEW = 4  # cores; with more, threads of one process wait for each other's memory, and processes don't
 
 
-def varied(photos: Any, rows: NDArray[np.int64], how: Augmentation, seed: int, epoch: int) -> NDArray[np.uint8]:
-    """These rows of `photos`, uint8 [n, size, size, 3] in memory or mapped from a file, each varied, by all cores.
+def varied(
+    photos: Any, rows: NDArray[np.int64], how: Augmentation, seed: int, epoch: int, cores: int = CORES
+) -> NDArray[np.uint8]:
+    """These rows of `photos`, uint8 [n, size, size, 3] in memory or mapped from a file, each varied, by so many cores.
 
     What comes of a photo depends on (seed, epoch, row) alone.
     """
-    shared = CORES > FEW and isinstance(photos, np.memmap)
+    shared = cores > FEW and isinstance(photos, np.memmap)
     given = Path(photos.filename) if shared else photos
-    parts = [part for part in np.array_split(rows, CORES) if len(part)]
-    return np.concatenate(list(_pool(shared).map(partial(_varied, given, how, seed, epoch), parts)))
+    parts = [part for part in np.array_split(rows, cores) if len(part)]
+    return np.concatenate(list(_pool(shared, cores).map(partial(_varied, given, how, seed, epoch), parts)))
 
 
 def _varied(photos: Any, how: Augmentation, seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -38,11 +40,11 @@ def _varied(photos: Any, how: Augmentation, seed: int, epoch: int, rows: NDArray
 
 
 @cache
-def _pool(processes: bool) -> Executor:
+def _pool(processes: bool, cores: int) -> Executor:
     """Kept for all epochs: a process takes a second to start."""
     if processes:
-        return ProcessPoolExecutor(CORES, multiprocessing.get_context("spawn"), _end_with_parent)
-    return ThreadPoolExecutor(CORES)
+        return ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), end_with_parent)
+    return ThreadPoolExecutor(cores)
 
 
 @cache
@@ -51,8 +53,8 @@ def _opened(file: Path) -> NDArray[np.uint8]:
     return photos
 
 
-def _end_with_parent() -> None:
-    """If the training is killed, its helpers end, too."""
+def end_with_parent() -> None:
+    """To be called in a process that multiprocessing has started: if what started it is killed, it ends, too."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

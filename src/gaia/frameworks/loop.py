@@ -3,6 +3,7 @@ checkpoints."""
 
 from __future__ import annotations
 
+import json
 import math
 import queue
 import threading
@@ -14,23 +15,25 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia import files
+from gaia import files, paths
 from gaia.config.schema import Augmentation, NeuralTrainer, Trainer, balanced, weighed
 from gaia.console import console
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError, errors_as, first_line, nearest
-from gaia.frameworks.augmentation import varied
+from gaia.frameworks.augmentation import CORES, varied
 from gaia.frameworks.protocol import History
 
 State = TypeVar("State")  # what a framework keeps of a finished epoch
 
 
 class Batch(NamedTuple):
-    """Photos uint8 [b, size, size, 3], truth int64 [b] and the weight of each item float32 [b]."""
+    """Photos uint8 [b, size, size, 3], truth int64 [b] and the weight of each item float32 [b]; of what share of a
+    batch, where several processes share it."""
 
     photos: NDArray[np.uint8]
     truth: NDArray[np.int64]
     weights: NDArray[np.float32]
+    share: float = 1.0
 
 
 def best_epoch(history: History) -> int:
@@ -99,26 +102,31 @@ def class_weights(data: Dataset, trainer: Trainer) -> NDArray[np.float32]:
 
 
 def batches_an_epoch(data: Dataset, trainer: NeuralTrainer) -> int:
-    """How many batches `epoch_batches` yields. A last batch of one is left out: batch normalisation needs two."""
+    """How many batches `epoch_batches` yields. A last batch of one is left out, or of one for a process: batch
+    normalisation needs two."""
     n = len(data.rows("train"))
-    return max(1, n // trainer.batch_size + (n % trainer.batch_size > 1))
+    return max(1, n // trainer.batch_size + (n % trainer.batch_size >= 2 * trainer.processes))
 
 
 def epoch_batches(
-    data: Dataset, trainer: NeuralTrainer, augmentation: Augmentation, seed: int, epoch: int
+    data: Dataset, trainer: NeuralTrainer, augmentation: Augmentation, seed: int, epoch: int, rank: int = 0
 ) -> Iterator[Batch]:
-    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by the other cores.
+    """The training photos in this epoch's order, varied, a batch at a time, prepared ahead by the other cores; of each
+    batch the part of process `rank` of trainer.processes.
 
-    Order and variation depend on (seed, epoch) alone, so epoch 7 is the same in a run that began at epoch 7.
+    Order and variation depend on (seed, epoch) alone, so epoch 7 is the same in a run that began at epoch 7, and a
+    batch the same photos however many processes share it.
     """
     rows = np.random.default_rng([seed, epoch]).permutation(data.rows("train"))
     weights = class_weights(data, trainer)
+    cores = trainer.threads or max(1, CORES // trainer.processes)
 
     def produce() -> Iterator[Batch]:
         for i in range(batches_an_epoch(data, trainer)):
-            chosen = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
-            truth = data.truth[chosen]
-            yield Batch(varied(data.inputs, chosen, augmentation, seed, epoch), truth, weights[truth])
+            batch = rows[i * trainer.batch_size : (i + 1) * trainer.batch_size]
+            chosen = np.array_split(batch, trainer.processes)[rank]
+            truth, share = data.truth[chosen], len(chosen) / len(batch)
+            yield Batch(varied(data.inputs, chosen, augmentation, seed, epoch, cores), truth, weights[truth], share)
 
     yield from _ahead(produce(), 2)
 
@@ -182,10 +190,10 @@ def save_checkpoint(folder: Path, write: Callable[[Path], None]) -> None:
         write(beside)
 
 
-def load_checkpoint(folder: Path, read: Callable[[Path], State]) -> State | None:
+def load_checkpoint(folder: Path, read: Callable[[Path], State], *, aloud: bool = True) -> State | None:
     """The last finished epoch of an interrupted training of these very inputs, as `read` makes it of the file.
 
-    None if there is none, or if it can't be read, which is said: training then starts over. The folder is
+    None if there is none, or if it can't be read: training then starts over. Both are said `aloud`. The folder is
     <line>/<inputs>.
     """
     path = folder / "epoch"
@@ -194,10 +202,20 @@ def load_checkpoint(folder: Path, read: Callable[[Path], State]) -> State | None
     try:
         state = read(path)
     except Exception as error:  # whatever the frameworks' readers find wrong
-        say_unreadable(folder, first_line(error))
+        if aloud:
+            say_unreadable(folder, first_line(error))
         return None
-    say_resumed(folder)
+    if aloud:
+        say_resumed(folder)
     return state
+
+
+def note(folder: Path, row: dict[str, float]) -> None:
+    """Add an epoch to what others may read of a training while it runs: <checkpoint>/history.jsonl, a line for each
+    epoch that is shown. Epochs that a kill undid stand there twice, the later line counts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / paths.NOTED).open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(row)}\n")
 
 
 def say_resumed(folder: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -55,14 +55,22 @@ def read(line: str, file: Path, wanted: Mapping[str, str], separator: str, decim
 
 
 def parts(
-    line: str, file: Path, wanted: Mapping[str, str], separator: str, decimal: str, encoding: str, size: int
+    line: str,
+    file: Path,
+    wanted: Mapping[str, str],
+    separator: str,
+    decimal: str,
+    encoding: str,
+    size: int,
+    name: str | None = None,
 ) -> Iterator[Rows]:
-    """The same, at most `size` rows at a time in memory. What is wrong further down is raised there."""
-    nothing = True
+    """The same, at most `size` rows at a time in memory. What is wrong further down is raised there. The sources call
+    the file by its `name`, if another."""
+    nothing, name = True, name or file.name
     if file.suffix.lower() == ".parquet":  # knows by itself what separator, decimal mark and encoding are
-        found = _parquet(line, file, wanted, size)
+        found = _parquet(line, file, wanted, size, name)
     else:
-        found = _csv(line, file, wanted, separator, decimal, encoding, size)
+        found = _csv(line, file, wanted, separator, decimal, encoding, size, name)
     for rows in found:
         nothing = False
         yield rows
@@ -85,15 +93,22 @@ def numbers(texts: Iterable[str], decimal: str = ".") -> tuple[NDArray[np.float6
 
     The other decimal mark makes a text no number: whether "1,234" is little or much is not guessed.
     """
-    cells = [text.strip() for text in texts]
-    values, wrong = np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool)
-    for i, cell in enumerate(cells):
+
+    def read(cell: str) -> float | None:
         text = cell if decimal == "." else cell.translate(_SWAP)
-        if _NUMBER.fullmatch(text) and math.isfinite(value := float(text)):
-            values[i] = value
-        else:
-            wrong[i] = cell.lower() not in EMPTY
-    return values, wrong
+        return value if _NUMBER.fullmatch(text) and math.isfinite(value := float(text)) else None
+
+    return each(texts, read)
+
+
+def each(texts: Iterable[str], read: Callable[[str], float | None]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What `read` makes of each text without the spaces around it, float64 [n], NaN for None; and a mask of the texts
+    that it makes nothing of though they aren't empty."""
+    cells = [text.strip() for text in texts]
+    found = {cell: read(cell) for cell in set(cells)}
+    wrong = {cell: value is None and cell.lower() not in EMPTY for cell, value in found.items()}
+    values = {cell: math.nan if value is None else value for cell, value in found.items()}
+    return np.fromiter(map(values.__getitem__, cells), float), np.fromiter(map(wrong.__getitem__, cells), bool)
 
 
 def hint(text: str, decimal: str) -> str:
@@ -109,16 +124,29 @@ def hint(text: str, decimal: str) -> str:
     return "data.decimal?" if _is_marked(text, other) else ""
 
 
-def may_group(texts: Iterable[str]) -> bool:
+class Grouped(NamedTuple):
     """Whether the points in a column that was read with decimal points may group thousands: each stands before three
     digits, and without one no number reaches a thousand."""
-    pointed: list[str] = []
-    whole: list[str] = []
-    for cell in {text.strip() for text in texts}:
-        (pointed if "." in cell else whole).append(cell)
-    small = [len(cell) <= 3 for cell in whole if cell.isdecimal()]
-    grouped = [re.fullmatch(_GROUPS.format(r"\."), cell, re.ASCII) is not None for cell in pointed]
-    return any(small) and all(small) and any(grouped) and all(grouped)
+
+    small: bool = False
+    grouped: bool = False
+    may_be: bool = True
+
+    @property
+    def is_likely(self) -> bool:
+        """After all cells."""
+        return self.may_be and self.small and self.grouped
+
+    def with_those(self, texts: Iterable[str]) -> Grouped:
+        """The same of some cells more."""
+        pointed: list[str] = []
+        whole: list[str] = []
+        for cell in {text.strip() for text in texts}:
+            (pointed if "." in cell else whole).append(cell)
+        small = [len(cell) <= 3 for cell in whole if cell.isdecimal()]
+        grouped = [re.fullmatch(_GROUPS.format(r"\."), cell, re.ASCII) is not None for cell in pointed]
+        may_be = self.may_be and all(small) and all(grouped)
+        return Grouped(self.small or any(small), self.grouped or any(grouped), may_be)
 
 
 def as_written(text: str, decimal: str) -> str:
@@ -138,15 +166,15 @@ def _is_marked(text: str, mark: str) -> bool:
     return bool(re.fullmatch(rf"[+-]?\d*{re.escape(mark)}\d+([eE][+-]?\d+)?", text, re.ASCII))
 
 
-def _parquet(line: str, file: Path, wanted: Mapping[str, str], size: int) -> Iterator[Rows]:
+def _parquet(line: str, file: Path, wanted: Mapping[str, str], size: int, name: str) -> Iterator[Rows]:
     done = 0
     with _as_parquet(line, file), arrow().parquet.ParquetFile(file) as parquet:
         at = _positions(line, file, wanted, parquet.schema_arrow.names)
-        headers = {name: parquet.schema_arrow.names[i] for name, i in at.items()}
+        headers = {column: parquet.schema_arrow.names[i] for column, i in at.items()}
         for some in parquet.iter_batches(min(size, max(1, parquet.metadata.num_rows)), columns=[*headers.values()]):
             # by way of Python's own types: an integer with gaps stays "3", where pandas makes it "3.0"
-            columns = {name: [_text(cell) for cell in some[header].to_pylist()] for name, header in headers.items()}
-            yield Rows(columns, [f"{file.name}:{done + i + 1}" for i in range(len(some))], [""] * len(some), ".")
+            columns = {key: [_text(cell) for cell in some[header].to_pylist()] for key, header in headers.items()}
+            yield Rows(columns, [f"{name}:{done + i + 1}" for i in range(len(some))], [""] * len(some), ".")
             done += len(some)
 
 
@@ -180,7 +208,7 @@ def _text(cell: object) -> str:
 
 
 def _csv(
-    line: str, file: Path, wanted: Mapping[str, str], separator: str, decimal: str, encoding: str, size: int
+    line: str, file: Path, wanted: Mapping[str, str], separator: str, decimal: str, encoding: str, size: int, name: str
 ) -> Iterator[Rows]:
     lines = _lines(line, file, separator, encoding)
     _, first = next(lines, (1, None))
@@ -196,10 +224,10 @@ def _csv(
     positions, width = _positions(line, file, wanted, header), len(header)
     while body := list(islice(lines, size)):
         columns = {
-            name: [cells[at].strip() if at < len(cells) else "" for _, cells in body] for name, at in positions.items()
+            key: [cells[at].strip() if at < len(cells) else "" for _, cells in body] for key, at in positions.items()
         }
         reasons = ["" if len(cells) == width else f"has {len(cells)} cells: the header {width}" for _, cells in body]
-        yield Rows(columns, [f"{file.name}:{number}" for number, _ in body], reasons, decimal)
+        yield Rows(columns, [f"{name}:{number}" for number, _ in body], reasons, decimal)
 
 
 def _lines(line: str, file: Path, separator: str, encoding: str) -> Iterator[tuple[int, list[str]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,27 +47,19 @@ def places(texts: Iterable[str], order: Sequence[str]) -> tuple[NDArray[np.float
     """Where each text stands in the order, from 0, in capitals or not: float64 [n], NaN where the cell is empty; and a
     mask of those that it doesn't hold."""
     at = {word.casefold(): float(place) for place, word in enumerate(order)}
-    return _each(texts, lambda cell: at.get(cell.casefold()))
+    return tables.each(texts, lambda cell: at.get(cell.casefold()))
 
 
 def dates(texts: Iterable[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Days since 1970-01-01 of dates as in ISO 8601, with the time of day as a fraction (in UTC if a zone is given):
     float64 [n], NaN where the cell is empty; and a mask of those that are no such date."""
-    return _each(texts, _days)
+    return tables.each(texts, _days)
 
 
 def as_date(days: float) -> str:
     """Days since 1970-01-01 as a date in ISO 8601, with the time of day where it isn't midnight."""
     moment = _EPOCH + timedelta(microseconds=round(days * 86_400_000) * 1000)
     return moment.isoformat() if moment.time() != _EPOCH.time() else moment.date().isoformat()
-
-
-def _each(texts: Iterable[str], read: Callable[[str], float | None]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    cells = [text.strip() for text in texts]
-    found = {cell: read(cell) for cell in set(cells)}
-    values = np.array([np.nan if (value := found[cell]) is None else value for cell in cells], dtype=np.float64)
-    wrong = np.array([found[cell] is None and cell.lower() not in tables.EMPTY for cell in cells], dtype=bool)
-    return values, wrong
 
 
 def _days(text: str) -> float | None:

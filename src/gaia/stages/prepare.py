@@ -10,8 +10,8 @@ from gaia.console import console
 from gaia.data import photos, table
 from gaia.data.kept import is_kept
 from gaia.evaluation.timings import timed
-from gaia.inputs.pillow import return_freed_memory
-from gaia.stages.process import run
+from gaia.inputs import pillow
+from gaia.stages.process import return_freed_memory, run
 
 
 def prepare(line: str) -> None:
@@ -22,9 +22,10 @@ def prepare(line: str) -> None:
     if not is_kept(config.raw, yaml.read(paths.PARAMS).get("demo")):
         said = f"{line}: neither DVC nor Git keeps {raw}, so it can't be brought back; `dvc add {raw}` mends that"
         console.print(said, style="yellow", markup=False)
+    return_freed_memory()
     with timed(line, "prepare"):
         if isinstance(config.data, Photos):
-            return_freed_memory()
+            pillow.return_freed_memory()
             photos.prepare(line, raw, config.data, config.seed, config.evaluation.positive, out)
         else:
             table.prepare(line, raw, config.data, config.seed, config.evaluation.positive, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from gaia.console import tell
 from gaia.errors import GaiaError, exit_with_a_sentence
 
 LOCKS = Path(".dvc/tmp")  # DVC's own folder for such; Git ignores it
@@ -37,8 +39,12 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
         command = " ".join((f"gaia.stages.{stage.__name__}", *given))
         LOCKS.mkdir(parents=True, exist_ok=True)
         try:
+            tell(stage=os.environ.get("DVC_STAGE", command))
             with FileLock(LOCKS / f"{re.sub('[ /]', '-', command)}.lock", timeout=PATIENCE):
                 stage(*given)
+        except GaiaError as error:
+            tell(error=str(error))
+            raise
         except Timeout:
             raise GaiaError(
                 f"another process does `{command}` in this folder already",
@@ -46,6 +52,13 @@ def run(stage: Callable[..., object], *arguments: str) -> None:
             ) from None
 
     exit_with_a_sentence(alone, *arguments)
+
+
+def return_freed_memory() -> None:
+    """Let what is freed go back to the system. glibc keeps blocks of up to 32 MB for later, and what is held between
+    them keeps them for good."""
+    with suppress(AttributeError, OSError):  # elsewhere there is no such setting
+        ctypes.CDLL(None).mallopt(-3, 2**17)  # M_MMAP_THRESHOLD
 
 
 def _dvc() -> psutil.Process | None:

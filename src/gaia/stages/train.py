@@ -38,7 +38,7 @@ def train(line: str) -> None:
     Resumes where a run of the very same inputs was interrupted. Raises GaiaError if training fails.
     """
     config = load(line)
-    data = dataset.load(paths.prepared(line))
+    data = dataset.load(paths.prepared(line), ["label", "split", "verdict"])
     checkpoints = paths.checkpoints(line)
     state = checkpoints / _fingerprint(config, line)
     config, weights = starting(config, paths.weights(line))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaia.errors import GaiaError, errors_as, exit_with_a_sentence, first_line, warn
-from gaia.storage import remotes
+from gaia.storage import remotes, tethered
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
+PIPELINE = "dvc.yaml"
 LOCK = Path("dvc.lock")
 TMP = Path(".dvc/tmp")
 FROM_CACHE = "takes what was built from the cache"
@@ -43,6 +45,21 @@ def start(*arguments: str, root: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "dvc", *arguments]
     given = remotes.environment(root)
     return subprocess.Popen(command, cwd=root, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def run(*arguments: str, root: Path, log: Path | None = None, variables: Mapping[str, str] | None = None) -> int:
+    """The exit code of `dvc <arguments>`, run in `root` on the code that lies there, with this environment's packages.
+
+    What it says goes to the end of `log`, or to stderr. It ends with this process, however that ends.
+    """
+    mend(root)
+    given = remotes.environment(root) | {"DVC_NO_ANALYTICS": "1"} | dict(variables or {})
+    for name, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": root.absolute() / "src"}.items():
+        given[name] = os.pathsep.join(filter(None, (str(first), given.get(name))))
+    command = [sys.executable, "-P", str(Path(tethered.__file__)), str(os.getpid()), *arguments]
+    with log.open("ab") if log else nullcontext(2) as said:
+        done = subprocess.run(command, cwd=root, env=given, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    return done.returncode
 
 
 def complaint(said: str) -> str:

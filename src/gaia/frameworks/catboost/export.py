@@ -8,8 +8,11 @@ from pathlib import Path
 from gaia.data.dataset import Dataset
 from gaia.frameworks.protocol import Fit
 
-# Parameters that say where and how this run was watched, not what was learned
-OF_THIS_RUN = ("callbacks", "save_snapshot", "snapshot_file", "snapshot_interval", "task_type", "train_dir", "verbose")
+# Parameters that say where and how this run was done and watched, not what was learned
+OF_THIS_RUN = (
+    "callbacks", "save_snapshot", "snapshot_file", "snapshot_interval", "task_type", "thread_count", "train_dir",
+    "verbose",
+)  # fmt: skip
 
 
 def export(fitted: Fit, data: Dataset, folder: Path) -> str:

@@ -52,6 +52,8 @@ def fit(config: TableLine, data: Dataset, checkpoint: Path, show: Show, first: F
         "snapshot_interval": 2,  # seconds
         "use_best_model": True,
     }
+    if trainer.threads:
+        arguments["thread_count"] = trainer.threads
     if first:
         settled = first.network.get_all_params()
         arguments |= {key: settled[key] for key in BY_COUNT if key in settled}

@@ -11,6 +11,7 @@ DECIDED: dict[str | None, str] = {
     "trainer.patience": "early_stopping_rounds od_wait od_type od_pval",
     "trainer.class_weights": "auto_class_weights",
     "trainer.device": "task_type",
+    "trainer.threads": "thread_count",
     "seed": "random_seed random_state",
     "data.classes": "loss_function objective class_names classes_count target_border",
     "data.categories": "cat_features",
@@ -22,7 +23,7 @@ DECIDED: dict[str | None, str] = {
     "model.max_leaves": "num_leaves",
     "model.min_data_in_leaf": "min_child_samples",
     None: "custom_metric custom_loss eval_metric metric_period eval_fraction use_best_model best_model_min_trees "
-    "text_features embedding_features thread_count train_dir allow_writing_files output_borders save_snapshot "
+    "text_features embedding_features train_dir allow_writing_files output_borders save_snapshot "
     "snapshot_file snapshot_interval callback name verbose verbose_eval silent logging_level",
 }
 

@@ -12,7 +12,7 @@ with without_native_chatter():
     import keras
     import tensorflow as tf
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "take", "tf"]
 
 # which ~/.keras/keras.json may say otherwise
 keras.config.set_floatx("float32")
@@ -25,3 +25,9 @@ tf.get_logger().setLevel("ERROR")  # nor is a function that is traced again
 # for each. TensorFlow's own setting, all for every operation, took a tenth longer a step on two.
 tf.config.threading.set_inter_op_parallelism_threads(2)
 tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
+
+
+def take(threads: int) -> None:
+    """Let TensorFlow take so many cores, in the same way. Before it computes anything; later only the same number."""
+    tf.config.threading.set_inter_op_parallelism_threads(min(2, threads))
+    tf.config.threading.set_intra_op_parallelism_threads(max(1, threads // 2))

@@ -16,7 +16,7 @@ from gaia.config.schema import NeuralTrainer, PhotoLine
 from gaia.data.dataset import Dataset
 from gaia.errors import GaiaError
 from gaia.frameworks import loop
-from gaia.frameworks.keras.backend import keras, tf
+from gaia.frameworks.keras.backend import keras, take, tf
 from gaia.frameworks.keras.network import build
 from gaia.frameworks.protocol import Fit, History, Show
 
@@ -72,6 +72,8 @@ def answers(fitted: Fit, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _begin(config: PhotoLine, classes: int) -> keras.Model:
     """The untrained network, compiled. All randomness begins anew, and so do the numbers in layers' names."""
+    if config.trainer.threads:
+        take(config.trainer.threads)
     keras.utils.clear_session()
     _choose_device(config.trainer.device)
     keras.utils.set_random_seed(config.seed)

@@ -1,7 +1,7 @@
 """How a line is trained with PyTorch.
 
-A plain loop rather than Lightning: it is shorter than the callbacks that byte-equal resuming would need there, starts
-a second sooner, and several GPUs will need one line (DistributedDataParallel around the network).
+A plain loop rather than Lightning: it is shorter than the callbacks that byte-equal resuming would need there, and
+starts a second sooner. How several processes share it: processes.py.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from gaia.frameworks import loop
 from gaia.frameworks.loop import Batch
 from gaia.frameworks.protocol import Fit, History, Show
 from gaia.frameworks.pytorch.network import Served, build, pixels
+from gaia.frameworks.pytorch.processes import ALONE, World, launch, take
 from gaia.frameworks.pytorch.weights import groups, training
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products differ from run to run
@@ -35,16 +36,24 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
     that `trainer.keep` names, or the last of `exactly` so many.
 
     The same inputs give the same weights on the same machine, interrupted or not. Raises GaiaError if the device is
-    missing, the weights don't fit, or the loss is no number.
+    missing, the weights don't fit, the loss is no number, or one of several processes ended before the others.
     """
+    if config.trainer.processes > 1:  # which leave the finished training in `checkpoint`
+        launch(_train, config, data, checkpoint, show, exactly)
+    return _train(config, data, checkpoint, show, exactly, ALONE)
+
+
+def _train(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly: int | None, world: World) -> Fit:
+    """`fit`, alone or as one of several processes."""
     trainer, seed = config.trainer, config.seed
-    setup = _begin(config, len(data.labels))
+    setup = _begin(config, len(data.labels), world)
     network, optimizer, scaler = setup.network, setup.optimizer, setup.scaler
     average = AveragedModel(network, avg_fn=partial(_follow, trainer), use_buffers=True)
     history: History = []
     kept: dict[str, torch.Tensor] = {}
     load = partial(torch.load, map_location=setup.device, weights_only=True)
-    if state := loop.load_checkpoint(checkpoint, load):
+    aloud = world.rank == 0 and world.size == trainer.processes
+    if state := loop.load_checkpoint(checkpoint, load, aloud=aloud):
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
@@ -53,16 +62,17 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
     batches = loop.batches_an_epoch(data, trainer)
     while not loop.is_over(history, trainer, exactly):
         epoch = len(history)
-        torch.manual_seed(seed + epoch)  # dropout depends on the epoch alone
+        torch.manual_seed(seed + epoch + (world.rank << 32))  # dropout depends on the epoch alone, and whose part it is
         training(network)
-        seen, loss_sum, right = 0, 0.0, 0
-        for i, batch in enumerate(loop.epoch_batches(data, trainer, config.augmentation, seed, epoch)):
+        seen, loss_sum, right = 0.0, 0.0, 0.0
+        for i, batch in enumerate(loop.epoch_batches(data, trainer, config.augmentation, seed, epoch, world.rank)):
             rate = loop.learning_rate(trainer, config.optimizer.lr, epoch + i / batches)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["share"]
             loss, batch_right = _loss(setup, batch, trainer.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.scale(loss * batch.share).backward()  # type: ignore[no-untyped-call]
+            world.add([weight.grad for weight in network.parameters() if weight.grad is not None])
             scaler.step(optimizer)
             scaler.update()
             average.update_parameters(network)
@@ -70,7 +80,9 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
             loss_sum += loss.item() * len(batch.truth)
             right += batch_right
             show(epoch + (i + 1) / batches, None)
-        validation = _measure(setup._replace(network=average.module), data, trainer.batch_size)
+        world.share([*network.buffers(), *average.buffers()])
+        seen, loss_sum, right = world.sums(seen, loss_sum, right, device=setup.device)
+        validation = _measure(setup._replace(network=average.module), data, trainer.batch_size, world)
         row = {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss_sum / seen, "train_accuracy": right / seen}
         history.append(row | validation)
         loop.check_finite(history[-1], config.optimizer.lr, in_float32=setup.precision is torch.float32)
@@ -80,7 +92,8 @@ def fit(config: PhotoLine, data: Dataset, checkpoint: Path, show: Show, exactly:
             "network": network.state_dict(), "optimizer": optimizer.state_dict(), "scaler": scaler.state_dict(),
             "average": average.state_dict(), "history": history, "kept": kept,
         }  # fmt: skip
-        loop.save_checkpoint(checkpoint, partial(torch.save, state))
+        if world.rank == 0:
+            loop.save_checkpoint(checkpoint, partial(torch.save, state))
         if newly_kept and trainer.keep == "best":
             kept = copy.deepcopy(kept)  # the average moves on
         show(epoch + 1, history[-1])
@@ -133,9 +146,10 @@ class _Setup(NamedTuple):
             return self.network(pixels(torch.from_numpy(photos).to(self.device), self.network)).float()
 
 
-def _begin(config: PhotoLine, classes: int) -> _Setup:
+def _begin(config: PhotoLine, classes: int, world: World = ALONE) -> _Setup:
     """The untrained network, and what the configuration trains it with."""
-    device = _device(config.trainer.device)
+    take(config.trainer.threads, world)
+    device = world.device(_device(config.trainer.device))
     precision = _precision(config.trainer.precision, device)
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     torch.manual_seed(config.seed)
@@ -183,18 +197,21 @@ def _optimizer(config: PhotoLine, network: nn.Module, device: torch.device) -> t
         raise GaiaError(f"optimizer: {config.optimizer.target} refuses its arguments: {error}.") from None
 
 
-def _measure(setup: _Setup, data: Dataset, batch_size: int) -> dict[str, float]:
-    """Loss and accuracy on the validation split; nothing where there is none."""
+def _measure(setup: _Setup, data: Dataset, batch_size: int, world: World) -> dict[str, float]:
+    """Loss and accuracy on the validation split, shared by the processes; nothing where there is none."""
     setup.network.eval()
     rows = data.rows("validation")
     if not len(rows):
         return {}
-    loss, right = 0.0, 0
+    loss, right = 0.0, 0.0
     with torch.inference_mode():
         for start in range(0, len(rows), 4 * batch_size):
-            chosen = rows[start : start + 4 * batch_size]
+            chosen = np.array_split(rows[start : start + 4 * batch_size], world.size)[world.rank]
+            if not len(chosen):
+                continue
             truth = torch.from_numpy(data.truth[chosen]).to(setup.device)
             scores = setup.answers(np.asarray(data.inputs[chosen]))
             loss += float(nn.functional.cross_entropy(scores, truth, reduction="sum"))
             right += int((scores.argmax(1) == truth).sum())
+    loss, right = world.sums(loss, right, device=setup.device)
     return {"validation_loss": loss / len(rows), "validation_accuracy": right / len(rows)}

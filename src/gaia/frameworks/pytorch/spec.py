@@ -31,4 +31,5 @@ SPEC = Framework(
     names={("timm.create_model", "model_name"): lambda: targets.decorated("timm", "models", "register_model")},
     published=published,
     weights=(".safetensors", ".pth", ".pt"),
+    processes=True,
 )
