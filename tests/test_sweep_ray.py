@@ -68,8 +68,6 @@ def test_a_search_survives_a_host_and_its_trials_are_experiments_here(far: Proje
 def test_the_queue_is_worked_off_elsewhere(far: Project) -> None:
     setting = "lines.cultures.model.depth=2"
     far.run("dvc", "exp", "run", "--queue", "-S", setting, "--name", "queued", "evaluate@cultures")
-    assert json.loads(far.run("gaia", "work", "--engine", "ray", "--json").stdout) == [
-        {"experiment": "queued", "failed": None, "log": None}
-    ]
+    assert "queued: done" in far.run("gaia", "work", "--engine", "ray").stdout
     assert "queued" not in far.run("dvc", "queue", "status").stdout
     assert "/queued" in far.run("git", "for-each-ref", "refs/exps").stdout

@@ -32,7 +32,8 @@ LOOK = 0.3  # seconds between two looks at a training's history
 
 class Experiment(NamedTuple):
     """What `dvc exp run` is to do: on which commit, under which name, with which arguments; of which line it trains the
-    history is read, if of any; and, for another host, which outputs the store has, and which stages make some."""
+    history is read, if of any; and, for another host, which outputs the store has, which stages make some, and whose it
+    is, by name and address: DVC commits, and a host that only works need have no settings of Git."""
 
     base: str
     name: str
@@ -40,6 +41,7 @@ class Experiment(NamedTuple):
     line: str | None = None
     known: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
+    whose: tuple[str, ...] = ()
 
     @property
     def ref(self) -> str:
@@ -69,6 +71,8 @@ def run(origin: Origin, slot: str, experiment: Experiment, say: Callable[[Histor
         git("reset", "--quiet", "--soft", experiment.base, root=project)  # what nobody committed is the experiment's
         git("rm", "--quiet", "--cached", "--ignore-unmatch", str(ARGUMENTS), root=project)  # of one that was queued
         (project / ARGUMENTS).unlink(missing_ok=True)
+        for key, value in zip(("user.name", "user.email"), experiment.whose, strict=False):
+            git("config", key, value, root=project)
         if not origin.config:
             workspace.fill(origin, project, experiment.known, log)
         arguments = ("exp", "run", "--name", experiment.name, *experiment.arguments)
@@ -147,6 +151,13 @@ def grounds(chosen: Settings, commit: str, ref: str, lines: Sequence[str], root:
     stages = [stage for own in plan.lines.values() for stage in own]
     made = tuple(path for line in plan.lines for path in plan.cached(line))
     return Grounds(origin, tuple(sorted(known)), tuple(stages), made, origin.git)
+
+
+def whose(root: Path) -> tuple[str, ...]:
+    """The name and the address of who asks, as Git knows them; nothing, if it doesn't."""
+    said = git("var", "GIT_AUTHOR_IDENT", root=root, ok=(0, 128))
+    known = re.match(r"(.*) <(.*)> \d+ ", said)
+    return known.groups() if known else ()
 
 
 def ended(found: Grounds, experiment: Experiment, done: Done, root: Path, log: Path) -> Outcome:

@@ -70,7 +70,7 @@ def work(
             except GaiaError as error:
                 worked.append(Worked(entry.wanted.name, str(error)))
                 continue
-            wanted = entry.wanted._replace(known=found.known, stages=found.stages)
+            wanted = entry.wanted._replace(known=found.known, stages=found.stages, whose=experiment.whose(root))
             slots[wanted.name] = slot = next(number for number in count() if number not in slots.values())
             entries[wanted.name] = entry, found
             yield Job(wanted.name, experiment.run, (found.origin, f"work-{here}-{slot}", wanted))

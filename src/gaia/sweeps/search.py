@@ -128,6 +128,7 @@ def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, A
     under_way: dict[str, Trial] = {}
     following: list[tuple[Trial, int]] = []  # trials with the settings of one that is under way
     written_at = 0.0
+    whose = experiment.whose(root)
 
     def write(over: bool = False) -> None:
         nonlocal written_at
@@ -154,7 +155,7 @@ def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, A
             arguments = (*spaces.overrides(asked.line, asked.entry, trial.params), f"evaluate@{asked.line}")
             named = f"{asked.name}-{trial.number}"
             known, stages = asked.grounds.known, asked.grounds.stages
-            wanted = Experiment(asked.base, named, arguments, asked.line, known, stages)
+            wanted = Experiment(asked.base, named, arguments, asked.line, known, stages, whose)
             under_way[wanted.name] = trial
             write()
             yield Job(
