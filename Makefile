@@ -54,6 +54,8 @@ bench: setup   ## measure speed and quality against plain peers; writes benchmar
 	python benchmarks/run.py
 	python benchmarks/storage.py
 	python benchmarks/tags.py
+	python benchmarks/lines.py
+	python benchmarks/fleet.py
 	python benchmarks/rollback.py
 	python benchmarks/serving.py --swaps 60
 
