@@ -367,7 +367,9 @@ def test_make_shows_each_target_with_what_it_does() -> None:
     assert "lint" in (ROOT / ".ci/run").read_text()
 
 
-@pytest.mark.parametrize(("package", "extra"), [("torchvision", "train"), ("uvicorn", "serve"), ("fastapi", "serve")])
+@pytest.mark.parametrize(
+    ("package", "extra"), [("torchvision", "train"), ("uvicorn", "serve"), ("fastapi", "serve"), ("optuna", "sweep")]
+)
 def test_a_package_that_is_not_installed_is_a_sentence_that_names_the_extra(package: str, extra: str) -> None:
     named = re.escape(f"{package} is not installed; `pip install 'gaia-vision[{extra}]'")
     with pytest.raises(GaiaError, match=named), missing_extra():

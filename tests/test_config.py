@@ -24,7 +24,8 @@ from gaia.errors import GaiaError
 from gaia.stages.compose import compose
 
 OPTIONS = sorted((file.parent.name, file.stem) for file in (ROOT / "conf").glob("*/*.yaml"))
-OPTIONS = [(group, option) for group, option in OPTIONS if group not in ("serving", "engine")]  # which no line composes
+BESIDE = "serving", "engine", "sweep"  # which no line composes
+OPTIONS = [(group, option) for group, option in OPTIONS if group not in BESIDE]
 LINES = yaml.read(ROOT / PARAMS)["lines"]
 LINE_OF = {entry["framework"]: line for line, entry in LINES.items()} | {"sklearn": "cultures"}  # one for each
 FRAMEWORKS = ("torch", "torchvision", "tensorflow", "keras", "catboost")
@@ -251,6 +252,18 @@ def test_lines_that_choose_the_same_options_are_merged_once_and_keep_their_own_v
     assert len(asked) == len(set(asked)) == len(LINES)
     assert [lines[f"plants-{number}"].seed for number in range(5)] == list(range(5))
     assert all(dump(lines[f"plants-{number}"], "seed") == dump(lines["plants"], "seed") for number in range(5))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"a": {}}, {"a": 1, "b": 1.0, "c": True, "d": "1", "e": None, "f": [], "g": {"a": 1}, "h": {"a": True}},
+     {"é": "- x", "b: c": "# no\nremark", "long": "word " * 60, "list": [[1, {"x": 2}], "y"]}],
+)  # fmt: skip
+def test_sections_that_lines_have_in_common_are_written_as_if_alone(content: dict[str, Any]) -> None:
+    for _ in range(2):
+        assert yaml.dump(content) == yaml._dump(content)
+    Path("written.yaml").write_text(yaml.dump(content))
+    assert repr(yaml.read(Path("written.yaml"))) == repr(content)
 
 
 def test_a_composed_file_edited_by_hand_is_refused() -> None:

@@ -30,7 +30,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from the floors
     ("data", "runtime", "storage", "demo"),
     ("frameworks", "evaluation"),
     ("versions", "stages", "engines"),
-    ("deployments", "build"),
+    ("deployments", "build", "sweeps"),
     ("status", "api"),
     ("serving",),
     ("cli", "gaia"),  # gaia: the package itself, `from gaia import ModelStorage`

@@ -6,10 +6,11 @@ found and what would mend it. What is returned is what the command of that name 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gaia.deployments import cleanup
+from gaia.deployments import cleanup, fleet, host
 from gaia.deployments import plan as deploy
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError
@@ -49,7 +50,8 @@ class ModelVersionManager:
         return release(line, dry_run=dry_run, may_push=lambda question: push, root=self.root)
 
     def get_current_version(self, line: str, stage: str = PROD) -> str | None:
-        """What the tags say is live, as `gaia current <line>`; None if nothing is, or nothing was released yet.
+        """What the tags say is live on this host, as `gaia current <line>`; None if nothing is, or nothing was released
+        yet.
 
         >>> manager.get_current_version("cultures")
         """
@@ -58,7 +60,8 @@ class ModelVersionManager:
         known = history.look(line, self.root)
         if not known.versions:
             check_line(line, self.root)
-        live = history.live(known.events).get((line, names.stage(stage, self.root)))
+        mine = history.of_host(known.events, host.name(self.root))
+        live = history.live(mine).get((line, names.stage(stage, self.root)))
         return live.version.name.number if live else None
 
     def compare_with_current(self, line: str, version: str | None = None, stage: str = PROD) -> list[str]:
@@ -70,16 +73,17 @@ class ModelVersionManager:
         return deploy.changes(deploy.deploy(_name(line, version), stage, root=self.root), self.root)
 
     def deploy_model(
-        self, line: str, version: str | None = None, stage: str = PROD, reason: str = ""
+        self, line: str, version: str | None = None, stage: str = PROD, reason: str = "", hosts: Sequence[str] = ()
     ) -> dict[str, Any]:  # fmt: skip
-        """Make a version live, or the newest, and this host follow: `gaia deploy <line>@<version> --yes`.
+        """Make a version live, or the newest, and this host follow: `gaia deploy <line>@<version> --yes`; with `hosts`
+        (`shed-*`) only on those.
 
         >>> manager.deploy_model("cultures", "v1.0.0", reason="the first")["tag"]
         'cultures#prod#1'
         >>> manager.deploy_model("cultures", "v1.1.0")["from"]
         'v1.0.0'
         """
-        plan = deploy.deploy(_name(line, version), stage, reason, self.root)
+        plan = deploy.deploy(_name(line, version), stage, reason, hosts, self.root)
         return deploy.carry_out(plan, self.root).facts()
 
     def rollback_to_version(
@@ -113,6 +117,10 @@ class ModelVersionManager:
         [('cultures', 'v1.0.0', '')]
         """
         return [each.facts() for each in sync(line, stage, self.root)]
+
+    def list_hosts(self) -> list[dict[str, Any]]:
+        """What is live on every host that told of itself, beside what the tags say of it: `gaia hosts`."""
+        return [each._asdict() for each in fleet.hosts(self.root)]
 
     def cleanup_old_versions(self, line: str, keep: int = cleanup.KEEP, remove: bool = False) -> list[str]:
         """The folders of this host that nothing needs, and with `remove` they are removed: `gaia cleanup <line>`.

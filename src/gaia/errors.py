@@ -140,7 +140,8 @@ def missing_extra() -> Iterator[None]:
         package = (error.name or "gaia").partition(".")[0]
         if package == "gaia":
             raise
-        extra = "serve" if package in SERVING else "ray" if package == "ray" else "train"
+        others = {"optuna": "sweep", "ray": "ray"} | dict.fromkeys(SERVING, "serve")
+        extra = others.get(package, "train")
         raise GaiaError(f"{package} is not installed", f"`pip install 'gaia-vision[{extra}]'` brings it") from None
 
 

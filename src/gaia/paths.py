@@ -15,6 +15,8 @@ BUCKETS: tuple[str, ...] = get_args(Bucket)
 WEIGHTS_FACTS = "weights.json"  # beside the file that a network starts from: null, or what that is
 WEIGHTS = "weights"  # the folder below data/raw that holds no line's data, but what networks start from
 
+NOTED = "history.jsonl"  # beside a training's checkpoint: its epochs so far
+
 PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 CONF = Path("conf")
@@ -70,6 +72,11 @@ def model(line: str) -> Path:
 def reports(line: str) -> Path:
     """Metrics, plots and the report."""
     return Path("data/reports") / line
+
+
+def sweep(name: str) -> Path:
+    """A search's journal, page and logs."""
+    return Path("data/sweeps") / name
 
 
 def deployments(line: str) -> Path:

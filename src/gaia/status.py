@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from gaia.registry import grammar, history, sharing
 from gaia.registry.git import git
 from gaia.registry.history import Event, History
 from gaia.registry.tags import Tag, Version
-from gaia.storage import dvc
+from gaia.storage import dvc, said
 from gaia.storage.objects import PUT_BACK
 from gaia.versions import ready
 
@@ -37,18 +36,19 @@ class Check(NamedTuple):
 def status(root: Path = Path()) -> list[Check]:
     """Every part, in the order in which one makes the next. What can't be asked now is found wrong, not passed over;
     a storage that was never set up is none."""
-    stuck = [Check("data", *found) for found in _unhashable(root)]
-    asked = {} if stuck else {name: dvc.start(*command, root=root) for name, command in DVC.items()}
+    looked = said.look(root)
+    known = said.recall(looked, root)
+    stuck = [Check("data", *found) for found in _unhashable(root)] if not known else []
+    asked = {} if known or stuck else said.ask(root)
     looks = {"git": _git, "data": _data, "tags": _tags, "disk": _disk, "serving": _serving}
     here = [check for name, look in looks.items() for check in _part(name, look, root)]
     stored = _part("storage", _storage, root)
-    reads = {"lock": _lock, "cache": _cache}
-    said = [check for name, process in asked.items() for check in _dvc(name, process, reads[name], root)]
-    return sorted([*here, *stuck, *stored, *said], key=lambda check: PARTS.index(check.part))
+    answers = known or said.answers(asked, looked, root)
+    built = [check for name, answer in answers.items() for check in _part(name, partial(_built, name, answer), root)]
+    return sorted([*here, *stuck, *stored, *built], key=lambda check: PARTS.index(check.part))
 
 
 PARTS = ("git", "data", "lock", "cache", "storage", "tags", "disk", "serving")
-DVC = {"lock": ("status", "--json"), "cache": ("data", "status", "--json")}
 
 
 def _part(name: str, look: Any, root: Path) -> list[Check]:
@@ -135,9 +135,14 @@ def _left(lines: Any, root: Path) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _lock(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
-    dvc.check_lock(root)
-    others, changed = ready.apart(said, root)
+def _built(part: str, answer: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    if isinstance(answer, GaiaError):
+        raise answer
+    yield from {"lock": _lock, "cache": _cache}[part](answer, root)
+
+
+def _lock(answer: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    others, changed = ready.apart(answer, root)
     if others:
         yield f"not here as {dvc.LOCK} names it: {_few(others)}", ready.bring(others, root)
     if changed:
@@ -146,8 +151,8 @@ def _lock(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
         yield ("everything is built",)
 
 
-def _cache(said: Any, root: Path) -> Iterator[tuple[str, ...]]:
-    lacks = [str(path).rstrip("/") for path in said.get("not_in_cache", [])]
+def _cache(answer: Any, root: Path) -> Iterator[tuple[str, ...]]:
+    lacks = [str(path).rstrip("/") for path in answer.get("not_in_cache", [])]
     if not lacks:
         yield ("has everything that dvc.lock names",)
     elif all((root / path).exists() for path in lacks):
@@ -257,6 +262,8 @@ def _disk(root: Path) -> Iterator[tuple[str, ...]]:
             live = f"{found.event.version.name} is live in {found.stage}"
             version, stage = found.event.version, found.stage
             yield from _whole(found.here, version, stage, root) if found.here else ((f"{live}, not here",),)
+        for event in found.elsewhere:
+            yield (f"{event.version.name} is live in {found.stage} on {', '.join(event.hosts)}, not on this host",)
     if nothing:
         yield ("nothing is live",)
 
@@ -280,15 +287,3 @@ def _halves(error: GaiaError) -> tuple[str, str]:
     """What was found, and what would do."""
     found, mend = error.problems[0]
     return found.rstrip("."), mend or "it can't be told here what mends it"
-
-
-def _dvc(part: str, asked: subprocess.Popen[str], read: Any, root: Path) -> list[Check]:
-    said, complaint = asked.communicate()
-
-    def look(root: Path) -> Iterator[tuple[str, ...]]:
-        if asked.returncode:
-            dvc.check_lock(root)
-            raise GaiaError(f"dvc fails: {dvc.complaint(complaint)}", f"`dvc {' '.join(DVC[part][:-1])}` says more")
-        yield from read(json.loads(said or "{}"), root)
-
-    return _part(part, look, root)

@@ -1,10 +1,11 @@
-"""What is live: `gaia deploy`, `rollback`, `undeploy`, `current`, `history`, `sync`, `cleanup`, `status`."""
+"""What is live: `gaia deploy`, `rollback`, `undeploy`, `current`, `history`, `hosts`, `sync`, `cleanup`, `status`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gaia.cli.verb import ask_reason, print_json, verb
@@ -32,6 +33,7 @@ def add(verbs: Any) -> None:
     )  # fmt: skip
     current = verb(verbs, "current", _current, help="what is live, by the tags and on this host")
     history = verb(verbs, "history", _history, help="what was live: who, when, from, to, why")
+    verb(verbs, "hosts", _hosts, help="what is live on every host that follows: who lags, who refuses, and why")
     sync = verb(verbs, "sync", _sync, help="fetch the tags, and make this host what they say")
     cleanup = verb(
         verbs, "cleanup", _cleanup, help="remove old versions from this host; without --yes it only shows them",
@@ -47,6 +49,9 @@ def add(verbs: Any) -> None:
         parser.add_argument("line", nargs="?" if parser is not history else None)
     for parser in (deploy, rollback, undeploy, sync):
         parser.add_argument("--stage", default="prod", help="prod (default), staging, or another that was deployed to")
+    deploy.add_argument(
+        "--hosts", nargs="+", default=[], metavar="PATTERN", help="only on the hosts of these names: 'shed-*'"
+    )
     history.add_argument("--stage", help="of this stage alone")
     history.add_argument(
         "--at", metavar="TIME", help="what was live then: 2026-07-11 (at its end), or 2026-07-11T10:00"
@@ -63,7 +68,7 @@ def add(verbs: Any) -> None:
 def _deploy(asked: argparse.Namespace) -> None:
     from gaia.deployments import plan as deploy
 
-    _carry_out(deploy.deploy(asked.name, asked.stage, asked.reason), asked)
+    _carry_out(deploy.deploy(asked.name, asked.stage, asked.reason, asked.hosts), asked)
 
 
 def _rollback(asked: argparse.Namespace) -> None:
@@ -92,7 +97,7 @@ def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
 
         for line in deploy.changes(plan):
             print(printable(line), file=sys.stderr)
-        question = f"Make {version} live in {plan.stage}?"
+        question = f"Make {version} live in {plan.stage}{_on(plan.hosts)}?"
         if plan.action == history.UNDEPLOY:
             question = f"Have nothing of {plan.line} live in {plan.stage}, on any host?"
         if not confirmed(question, asked.yes):
@@ -107,12 +112,15 @@ def _carry_out(plan: Plan, asked: argparse.Namespace) -> None:
         ended = f", {before.number} was until now" if done.recorded and before else " already"
         print(f"nothing of {plan.line} is live in {plan.stage}{ended} ({tag})")
         return
+    where = f"{plan.stage}{_on(done.event.hosts)}"
     tested = f"{done.tested.inputs} golden answers agree to {done.tested.difference:.1g}"
     if not done.recorded:
         here = "; this host follows now" if done.moved else "; nothing to do"
-        print(f"{version} is live in {plan.stage} already ({tag}){here} ({tested})")
+        print(f"{version} is live in {where} already ({tag}){here} ({tested})")
         return
-    print(f"{version} is live in {plan.stage}{f', {before.number} was until now' if before else ''} ({tag})")
+    print(f"{version} is live in {where}{f', {before.number} was until now' if before else ''} ({tag})")
+    if not done.mine:
+        print("this host is none of them, and keeps what it has")
     print(f"tested on this host: every hash, {tested}; {time.perf_counter() - start:.1f} s")
 
 
@@ -134,9 +142,42 @@ def _current(asked: argparse.Namespace) -> None:
             why = f": {each.event.reason}" if each.event.reason else ""
             where = "here, too" if each.here and not each.problem else "not on this host" if not each.problem else ""
             said = f"since {_day(tag.date)} by {tag.tagger.partition(' <')[0]} ({tag.name}){why}"
-            print(f"{version} is live in {each.stage} {said}{f'; {where}' if where else ''}")
+            print(f"{version} is live in {each.stage}{_on(each.event.hosts)} {said}{f'; {where}' if where else ''}")
         if each.problem:
             print(f"  {each.problem}; `{each.mend}` mends it")
+        for event in each.elsewhere:
+            where = f"{each.stage}{_on(event.hosts)}"
+            print(f"{event.version.name} is live in {where} ({event.tag.name}), not on this host")
+
+
+def _hosts(asked: argparse.Namespace) -> None:
+    from gaia.deployments import fleet
+
+    found = fleet.hosts()
+    if asked.json:
+        print_json([each._asdict() for each in found])
+        return
+    if not found:
+        print("no host has told of itself yet; one that runs `gaia sync` or `gaia serve` does")
+        return
+    rows = [("host", "line", "stage", "live", "by tags", "lag", "since", "health", "seen", "why")]
+    for each in found:
+        version = f"{each.version or '-'}{', served' if each.served else ''}"
+        lag = "-" if each.lag is None else f"{each.lag} s" if each.lag < 600 else f"{each.lag // 60} min"
+        since, seen = (_day(time) if time else "-" for time in (each.since, each.seen))
+        rows.append((each.host, each.line or "-", each.stage or "-", version, each.wanted or "-", lag, since,
+                     each.health, seen, each.why))  # fmt: skip
+    _print_columns(rows)
+
+
+def _on(hosts: Sequence[str]) -> str:
+    return f" on {', '.join(hosts)}" if hosts else ""
+
+
+def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _history(asked: argparse.Namespace) -> None:
@@ -162,10 +203,9 @@ def _history(asked: argparse.Namespace) -> None:
         before = f"rolled back {'from' if event.before else 'after'} {before}" if back else before
         by = event.tag.tagger.partition(" <")[0]
         version = "-" if event.action == history.UNDEPLOY else event.version.name.number
-        rows.append((_day(event.tag.date), event.tag.name.stage, version, before, by, event.reason))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        stage = f"{event.tag.name.stage}{_on(event.hosts)}"
+        rows.append((_day(event.tag.date), stage, version, before, by, event.reason))
+    _print_columns(rows)
 
 
 def _day(date: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -42,13 +42,28 @@ def compose_lines(root: Path = Path()) -> dict[str, PhotoLine | TableLine]:
     Raises GaiaError with each problem, once: a mistake in an option that two lines choose is one mistake.
     """
     files = written.read(root)
+    lines = files.params["lines"]
+    return dict(zip(lines, _compose_all(((files, line) for line in lines), root), strict=True))
+
+
+def compose_as(line: str, entries: Iterable[dict[str, Any]], root: Path = Path()) -> list[PhotoLine | TableLine]:
+    """One line as it would be composed if its entry in params.yaml were each of these.
+
+    Raises GaiaError with all that is wrong with any of them.
+    """
+    files = written.read(root)
+    as_if = (files._replace(params={**files.params, "lines": {line: content}}) for content in entries)
+    return _compose_all(((each, line) for each in as_if), root)
+
+
+def _compose_all(asked: Iterable[tuple[Written, str]], root: Path) -> list[PhotoLine | TableLine]:
     merge = cache(_merge)  # Hydra takes 0.1 s, and many lines choose the same
-    composed: dict[str, PhotoLine | TableLine] = {}
+    composed: list[PhotoLine | TableLine] = []
     problems: list[Problem] = []
     with hydra.initialize_config_dir(str((root / paths.CONF).resolve()), version_base="1.3"):
-        for line in files.params["lines"]:
+        for files, line in asked:
             try:
-                composed[line], _ = _compose_line(files, line, merge)
+                composed.append(_compose_line(files, line, merge)[0])
             except GaiaError as error:
                 problems += error.problems
     if problems:

@@ -123,8 +123,19 @@ def dotted(keys: Keys) -> str:
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
+_dumped: dict[str, str] = {}  # sections, by what they hold: lines have most of them in common, and each takes long
+
+
 def dump(content: dict[str, Any]) -> str:
     """The content as YAML in the order given."""
+    if len(content) <= 1:
+        return _dump(content)
+    sections = {repr(section): section for section in ({key: value} for key, value in content.items())}
+    _dumped.update({said: _dump(section) for said, section in sections.items() if said not in _dumped})
+    return "".join(_dumped[said] for said in sections)
+
+
+def _dump(content: dict[str, Any]) -> str:
     yaml = YAML()
     yaml.default_flow_style = False
     text = io.StringIO()

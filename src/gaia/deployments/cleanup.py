@@ -36,7 +36,8 @@ def cleanup(line: str, keep: int = KEEP, remove: bool = False, root: Path = Path
         needed = set(host.live_here(line, root).values())
         for stage in {event.tag.name.stage for event in events}:
             decided = history.of_stage(events, stage)
-            needed |= {host.folder(v, root) for v in (decided[-1].version, history.previous(decided)) if v}
+            live = [event.version for event in history.held(decided)]  # on this host, or on others
+            needed |= {host.folder(v, root) for v in (*live, decided[-1].version, history.previous(decided)) if v}
         there = {path for path in host.versions(line, root).iterdir() if path.is_dir()}
         folders = [host.folder(version, root) for version in known]
         newest = [folder for folder in reversed(folders) if folder in there][:keep]

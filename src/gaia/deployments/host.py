@@ -9,7 +9,9 @@ deployment_history.json            a rendering of the tags, for people and scrip
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +23,25 @@ from gaia.errors import GaiaError
 from gaia.registry.history import Event
 from gaia.registry.names import PROD
 from gaia.registry.tags import Tag, Version
+from gaia.storage import settings
 
 HISTORY = "deployment_history.json"
+NAMED = "GAIA_HOST"  # in the environment, or in .env
+_NAME = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
+PATTERN = re.compile(r"[A-Za-z0-9._*?\[\]!-]+")  # of hosts' names
+
+
+def name(root: Path = Path()) -> str:
+    """What this host is called: GAIA_HOST, or else the machine's name as far as it can be one.
+
+    Raises GaiaError if GAIA_HOST can't be one: it stands in a ref of Git.
+    """
+    given = settings.of_host(NAMED, root)
+    if given and (not _NAME.fullmatch(given) or given.endswith(".lock")):
+        raise GaiaError(
+            f"{NAMED} is '{given}'", "a host's name takes letters and digits, and single . _ - between them"
+        )
+    return given or "-".join(re.findall(r"[A-Za-z0-9]+", socket.gethostname())) or "host"
 
 
 def folder(version: Tag[Version], root: Path = Path()) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ class Plan(NamedTuple):
     live: Tag[Version] | None
     reason: str
     named: bool = True
+    live_on: tuple[str, ...] = ()  # the patterns of the hosts where `live` is; none: all
+    hosts: tuple[str, ...] = ()  # the patterns of those that it is about; none: all
     notes: tuple[str, ...] = ()  # what to say before it is done
 
     @property
@@ -36,18 +39,25 @@ class Plan(NamedTuple):
 
     @property
     def changes_something(self) -> bool:
-        """Whether another version would be live, or none."""
-        return self.action == UNDEPLOY or self.live is None or self.live.name != self.version.name
+        """Whether another version would be live on some host, or none."""
+        return self.action == UNDEPLOY or self.live is None or self.live.name != self.version.name or self.spreads
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the version is live on other hosts alone."""
+        return bool(self.live_on) and self.live_on != self.hosts
 
 
 class Done(NamedTuple):
     """A decision that holds, and this host's part in it: `tested` is None where nothing is live any more. `recorded`:
-    it was recorded just now; `moved`: the host had something else live before."""
+    it was recorded just now; `moved`: the host had something else live before; not `mine`: it is about other hosts, and
+    this one keeps what it has."""
 
     event: Event
     tested: activation.Tested | None
     recorded: bool
     moved: bool
+    mine: bool = True
 
     def facts(self) -> dict[str, Any]:
         """What came of it, for scripts: the decision, then the folder and its test on this host."""
@@ -58,8 +68,11 @@ class Done(NamedTuple):
         return self.event.facts() | {"folder": folder, "golden": golden, "new": self.recorded, "moved": self.moved}
 
 
-def deploy(name: str, stage: str = PROD, reason: str = "", root: Path = Path()) -> Plan:
-    """Plan to make a version live, as the tags are after a fetch: `plants@v1.2.0`, or with `plants` its newest.
+def deploy(
+    name: str, stage: str = PROD, reason: str = "", hosts: Iterable[str] = (), root: Path = Path()
+) -> Plan:  # fmt: skip
+    """Plan to make a version live, as the tags are after a fetch: `plants@v1.2.0`, or with `plants` its newest; only on
+    `hosts`, patterns such as `shed-*`, if there are any.
 
     Raises GaiaError if the tags have no such line, version or stage, or the version may not go live: it was withdrawn,
     no gate judged it, or it was rolled back from and is not named.
@@ -67,7 +80,12 @@ def deploy(name: str, stage: str = PROD, reason: str = "", root: Path = Path()) 
     sharing.fetch(root)
     version, stage = names.version(name, root), names.stage(stage, root)
     known = history.look(version.name.line, root)
-    plan = Plan(DEPLOY, stage, version, _live(known, version.name.line, stage), reason, "@" in name)
+    live = history.live(known.events).get((version.name.line, stage))
+    plan = Plan(
+        DEPLOY, stage, version, live.version if live else None, reason, "@" in name, live.hosts if live else (),
+        tuple(dict.fromkeys(hosts)),
+    )  # fmt: skip
+    _check_hosts(plan.hosts)
     notes = [trust.doubt(version)]
     if plan.named and (fled := history.rolled_back(known.events).get(version.name)):
         notes.append(f"{version.name} was rolled back from in {_when(fled)}")
@@ -106,7 +124,7 @@ def rollback(name: str, reason: str, stage: str = PROD, root: Path = Path()) -> 
         version = previous
     elif version.name not in {event.version.name for event in events}:
         raise GaiaError(f"{version.name} was never live in {stage}", f"`gaia deploy {version.name}` makes it live")
-    plan = Plan(ROLLBACK, stage, version, live, reason, "@" in name)
+    plan = Plan(ROLLBACK, stage, version, live, reason, "@" in name, events[-1].hosts)
     _check(plan, known, root)
     return plan._replace(notes=tuple(filter(None, [trust.doubt(version)])))
 
@@ -153,12 +171,15 @@ def carry_out(plan: Plan, root: Path = Path()) -> Done:
     second record. Raises GaiaError with the reason.
     """
     with host.changing(plan.line, root) as beside:
+        me = host.name(root)
         tested = None if plan.action == UNDEPLOY else activation.prepare(plan.version, beside, root)
         recorded = _record(plan, root)
         events = history.read(plan.line, root)
-        moved = follow(events, plan.line, plan.stage, tested.folder if tested else None, beside, root)
-    decided = history.of_stage(events, plan.stage)
-    return Done(decided[-1], tested, recorded, moved)
+        event = history.of_stage(events, plan.stage)[-1]
+        mine = bool(history.of_host([event], me))
+        folder = tested.folder if tested and mine else None if mine else host.current(plan.line, plan.stage, root)
+        moved = follow(events, plan.line, plan.stage, folder, beside, root)
+    return Done(event, tested, recorded, moved, mine)
 
 
 def follow(
@@ -208,6 +229,9 @@ def _holds(plan: Plan, known: History, live: Tag[Version] | None, root: Path) ->
         return not _assigned(known, plan.line, plan.stage)
     if not live or live.name != plan.version.name:
         return False
+    on = history.live(known.events)[plan.line, plan.stage].hosts
+    if on and on != plan.hosts:
+        return False
     newest = max(stage.date.timestamp() for stage in about)
     return history.handed_out(about) == {live.commit} or newest >= sharing.next_date(plan.line, root)
 
@@ -253,6 +277,12 @@ def _check_reason(what: str, reason: str) -> None:
         raise GaiaError(f"{what} needs a reason, for those who look at it later: --reason '...'.")
 
 
+def _check_hosts(patterns: tuple[str, ...]) -> None:
+    for each in patterns:
+        if not host.PATTERN.fullmatch(each):
+            raise GaiaError(f"--hosts names '{each}'", "a pattern is a host's name, in which * stands for anything")
+
+
 def _live(known: History, line: str, stage: str) -> Tag[Version] | None:
     event = history.live(known.events).get((line, stage))
     return event.version if event else None
@@ -268,12 +298,13 @@ def _message(plan: Plan, version: Version | None, before: Version | None, was_li
     came = f"rolled back from {before.number}" if plan.action == ROLLBACK and before else ""
     again = "once more, where nothing was" if plan.action == ROLLBACK else "where nothing was"
     came = came or (f"after {before.number}" if before else again)
-    people = f"{plan.line}: {version.number} is live in {plan.stage}, {came}" if version else ""
+    on = f" on {', '.join(plan.hosts)}" if plan.hosts else ""
+    people = f"{plan.line}: {version.number} is live in {plan.stage}{on}, {came}" if version else ""
     number = before.number if before else "nothing"
     off = f"is live in {plan.stage} no longer" if was_live else f"is not what GTO goes back to in {plan.stage}"
     people = people or f"{plan.line}: {number} {off}"
     facts = {
         "line": plan.line, "stage": plan.stage, "version": version.number if version else None,
         "from": before.number if before else None, "action": plan.action, "reason": reason,
-    }  # fmt: skip
+    } | ({"hosts": list(plan.hosts)} if plan.hosts else {})  # fmt: skip
     return tags.message(people + (f": {reason}" if reason else ""), facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia.deployments import activation, host, trust
+from gaia.deployments import activation, fleet, host, trust
 from gaia.deployments.plan import follow
 from gaia.errors import GaiaError
 from gaia.registry import history, names, sharing, tags
@@ -34,8 +34,9 @@ def sync(line: str | None = None, stage: str = PROD, root: Path = Path()) -> lis
     """Fetch the tags, and bring each line (or the one) to what is live in `stage`. Repeating it changes nothing.
 
     What can't hold is said on stderr, and not followed; a version that was withdrawn, or that no gate judged, is a
-    problem, and the host keeps what it has. One line's problem does not stop the others. Raises GaiaError if there is
-    no such line or stage, or the tags can't be fetched.
+    problem, and the host keeps what it has; what came of it is told to others (fleet.py).
+    One line's problem does not stop the others. Raises GaiaError if there is no such line or stage, or the tags can't
+    be fetched.
     """
     sharing.fetch(root)
     if line is not None:
@@ -46,11 +47,13 @@ def sync(line: str | None = None, stage: str = PROD, root: Path = Path()) -> lis
     found = {event.tag.name.line for event in history.of_stage(known.events, stage)}
     if line is not None and not found:
         raise GaiaError(f"{line} was never live in {stage}", f"`gaia deploy {line}` makes its newest version live")
-    return [_follow(each, stage, known, root) for each in sorted(found)]
+    synced = [_follow(each, stage, known, root) for each in sorted(found)]
+    fleet.tell({(each.line, each.stage): each.problem for each in synced}, root)
+    return synced
 
 
 def _follow(line: str, stage: str, known: History, root: Path) -> Synced:
-    now = history.live(known.events).get((line, stage))
+    now = history.live(history.of_host(known.events, host.name(root))).get((line, stage))
     if not now and line not in host.lines(root):
         return Synced(line, stage, None, False, "")  # and nothing is made for it
     version = now.version.name if now else None

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from gaia.evaluation.importance import GRID, cell
 from gaia.evaluation.metrics import Array
 
-# Matplotlib draws with stand-in colours; `_svg` replaces them by variables of the page. Blue and orange
+# Matplotlib draws with stand-in colours; `svg` replaces them by variables of the page. Blue and orange
 # differ for colour-blind people, and solid and dashed lines for those who print in black and white.
 INK, MUTED, RULE, BLUE, ORANGE, PAPER = (f"#1a000{i}" for i in range(1, 7))
 VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", BLUE: "blue", ORANGE: "orange", PAPER: "paper"}
@@ -64,7 +64,7 @@ def learning(history: pd.DataFrame, kept_epoch: int, quantity: str, alt: str) ->
     present = {name: values for name, values in drawn.items() if values is not None and values.notna().any()}
     if not present:
         return Markup("")
-    with _axes((4.7, 2.9)) as (figure, axes):
+    with canvas((4.7, 2.9)) as (figure, axes):
         for name, values in present.items():
             colour, line = names[name]
             marker = "o" if len(history) == 1 else ""  # one point makes no line
@@ -84,35 +84,35 @@ def learning(history: pd.DataFrame, kept_epoch: int, quantity: str, alt: str) ->
         else:
             axes.set_ylim(top=min(1.005, axes.get_ylim()[1]))
         figure.legend(loc="outside upper left", ncols=3, labelcolor=INK, borderaxespad=0)
-        return _svg(figure, f"learning-{quantity}", alt)
+        return svg(figure, f"learning-{quantity}", alt)
 
 
 def roc(curve: pd.DataFrame, answer: tuple[float, float] | None, alt: str) -> Markup:
     """True against false positives (`curves.roc`); `answer` is the (fpr, tpr) of the answers given."""
-    with _axes(SQUARE) as (figure, axes):
+    with canvas(SQUARE) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
         axes.text(0.6, 0.56, "guessing", color=MUTED, fontsize=8, rotation=45, rotation_mode="anchor", va="top")
         axes.fill_between(curve["fpr"], curve["tpr"], color=BLUE, alpha=0.12, linewidth=0)
         axes.plot(curve["fpr"], curve["tpr"], color=BLUE, clip_on=False)
         _unit_square(axes, "false positive rate", "true positive rate", answer)
-        return _svg(figure, "roc", alt)
+        return svg(figure, "roc", alt)
 
 
 def precision_recall(curve: pd.DataFrame, base: float | None, answer: tuple[float, float] | None, alt: str) -> Markup:
     """Precision against recall (`curves.precision_recall`); `base` is the share of positive items."""
-    with _axes(SQUARE) as (figure, axes):
+    with canvas(SQUARE) as (figure, axes):
         if base is not None:
             axes.axhline(base, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
             axes.text(0.03, base - 0.02, "guessing", color=MUTED, fontsize=8, va="top")
         axes.fill_between(curve["recall"], curve["precision"], color=BLUE, alpha=0.12, linewidth=0)
         axes.plot(curve["recall"], curve["precision"], color=BLUE, clip_on=False)
         _unit_square(axes, "recall", "precision", answer)
-        return _svg(figure, "precision-recall", alt)
+        return svg(figure, "precision-recall", alt)
 
 
 def calibration(table: pd.DataFrame, alt: str) -> Markup:
     """Accuracy against confidence (`curves.calibration`), a dot per bin, its area growing with the items."""
-    with _axes(SQUARE) as (figure, axes):
+    with canvas(SQUARE) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
         axes.text(0.1, 0.14, "as sure as it should be", color=MUTED, fontsize=8, rotation=45, rotation_mode="anchor")
         axes.vlines(table["predicted"], table["predicted"], table["observed"], color=ORANGE, linewidth=1.6)
@@ -122,7 +122,7 @@ def calibration(table: pd.DataFrame, alt: str) -> Markup:
             clip_on=False, zorder=3,
         )  # fmt: skip
         _unit_square(axes, "confidence", "accuracy", None)
-        return _svg(figure, "calibration", alt)
+        return svg(figure, "calibration", alt)
 
 
 def heat_map(importance: pd.DataFrame, photo: Array, alt: str) -> Markup:
@@ -131,7 +131,7 @@ def heat_map(importance: pd.DataFrame, photo: Array, alt: str) -> Markup:
     top = max(1e-9, *values.values())
     grey = ImageOps.autocontrast(Image.fromarray(photo).convert("L")).resize((320, 320), Image.Resampling.BICUBIC)
     dark = np.repeat(np.asarray(grey)[:, :, None] * 0.5, 3, axis=2).astype(np.uint8)  # white stays readable
-    with _axes((3.6, 3.6), layout=None) as (figure, axes):
+    with canvas((3.6, 3.6), layout=None) as (figure, axes):
         axes.imshow(dark, extent=(0, GRID, GRID, 0), interpolation="none")
         for row in range(GRID):
             for column in range(GRID):
@@ -142,13 +142,14 @@ def heat_map(importance: pd.DataFrame, photo: Array, alt: str) -> Markup:
         axes.vlines(range(1, GRID), 0, GRID, color="#ffffff", alpha=0.25, linewidth=0.6)
         axes.hlines(range(1, GRID), 0, GRID, color="#ffffff", alpha=0.25, linewidth=0.6)
         axes.set_axis_off()
-        return _svg(figure, "importance", alt)
+        return svg(figure, "importance", alt)
 
 
 @contextmanager
-def _axes(
+def canvas(
     size: tuple[float, float], layout: Literal["constrained"] | None = "constrained"
 ) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of `size` inches in the page's style, and its axes, to draw on and hand to `svg`."""
     # "default" first: a matplotlibrc on this machine must not change the report
     with style.context(["default", STYLE]):
         figure = Figure(figsize=size, layout=layout)
@@ -171,7 +172,8 @@ def _unit_square(axes: Axes, x: str, y: str, answer: tuple[float, float] | None)
     axes.set_yticklabels(labels)
 
 
-def _svg(figure: Figure, name: str, alt: str) -> Markup:
+def svg(figure: Figure, name: str, alt: str) -> Markup:
+    """The figure as inline SVG; `name` makes its ids the page's only ones, `alt` says what it shows."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = file.getvalue()

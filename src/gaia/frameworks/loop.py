@@ -3,6 +3,7 @@ checkpoints."""
 
 from __future__ import annotations
 
+import json
 import math
 import queue
 import threading
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gaia import files
+from gaia import files, paths
 from gaia.config.schema import Augmentation, NeuralTrainer, Trainer, balanced, weighed
 from gaia.console import console
 from gaia.data.dataset import Dataset
@@ -207,6 +208,14 @@ def load_checkpoint(folder: Path, read: Callable[[Path], State], *, aloud: bool 
     if aloud:
         say_resumed(folder)
     return state
+
+
+def note(folder: Path, row: dict[str, float]) -> None:
+    """Add an epoch to what others may read of a training while it runs: <checkpoint>/history.jsonl, a line for each
+    epoch that is shown. Epochs that a kill undid stand there twice, the later line counts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / paths.NOTED).open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(row)}\n")
 
 
 def say_resumed(folder: Path) -> None:

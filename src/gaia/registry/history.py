@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,23 +21,25 @@ AHEAD = timedelta(hours=1)  # clocks differ; a date that is further in the futur
 
 class Event(NamedTuple):
     """A decision: from its tag's date on, `version` is live on a stage of a line; or, if the action is UNDEPLOY, it is
-    so no longer. `before` is what was live until then."""
+    so no longer. `before` is what was live until then. `hosts` are the patterns of the hosts that it is about (only a
+    deployment has any); none: it is about all."""
 
     tag: Tag[Deployment | Undeployment]
     version: Tag[Version]
     before: Version | None
     action: str
     reason: str
+    hosts: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The decision for scripts: tag, line, stage, version (that is live since; None after an undeploy), from,
-        action, reason, by, at, commit."""
+        action, reason, hosts (empty: all), by, at, commit."""
         line, stage, _ = self.tag.name
         return {
             "tag": str(self.tag.name), "line": line, "stage": stage,
             "version": None if self.action == UNDEPLOY else self.version.name.number,
             "from": self.before.number if self.before else None, "action": self.action, "reason": self.reason,
-            "by": self.tag.tagger, "at": self.tag.date, "commit": self.tag.commit,
+            "hosts": list(self.hosts), "by": self.tag.tagger, "at": self.tag.date, "commit": self.tag.commit,
         }  # fmt: skip
 
 
@@ -97,9 +100,34 @@ def read(line: str | None = None, root: Path = Path()) -> list[Event]:
 
 
 def live(events: Iterable[Event]) -> dict[tuple[str, str], Event]:
-    """The decision that holds, for each line and stage that has something live: the newest, unless it is an end."""
+    """The newest decision, for each line and stage that has something live: unless it is an end. What a host follows is
+    the newest `of_host`; `held` are all that some host follows."""
     newest = {(event.tag.name.line, event.tag.name.stage): event for event in events}
     return {place: event for place, event in newest.items() if event.action != UNDEPLOY}
+
+
+def of_host(events: Iterable[Event], name: str) -> list[Event]:
+    """The decisions that are about a host."""
+    return [event for event in events if not event.hosts or any(fnmatchcase(name, each) for each in event.hosts)]
+
+
+def held(events: Iterable[Event]) -> list[Event]:
+    """The decisions that some host may follow now: of each line and stage the last one that was for all, and those for
+    some hosts since, unless a later one is for the same."""
+    found: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        before = found.get(event.tag.name[:2], []) if event.hosts else []
+        found[event.tag.name[:2]] = [*(each for each in before if each.hosts != event.hosts), event]
+    return [event for decided in found.values() for event in decided if event.action != UNDEPLOY]
+
+
+def places(events: Iterable[Event]) -> dict[Version, list[str]]:
+    """Where each version is live: `prod`, or `prod on shed-*` where only some hosts follow."""
+    found: dict[Version, list[str]] = {}
+    for event in held(events):
+        on = f" on {', '.join(event.hosts)}" if event.hosts else ""
+        found.setdefault(event.version.name, []).append(f"{event.tag.name.stage}{on}")
+    return found
 
 
 def of_stage(events: Iterable[Event], stage: str) -> list[Event]:
@@ -111,10 +139,16 @@ def standing(events: Iterable[Event]) -> list[Tag[Version]]:
     """The versions that went live on one stage and were not rolled back from, the one that is live last.
 
     A rollback takes everything above the version that it goes back to off the pile. So a second rollback goes further
-    back, and never forth again to the version that the first one fled from. What was undeployed was not fled from.
+    back, and never forth again to the version that the first one fled from. What was undeployed was not fled from. What
+    went to some hosts alone is on it only while it is the newest: a rollback, which is for all, is not to spread it.
     """
     pile: list[Tag[Version]] = []
+    some = False  # whether the last one went to some hosts alone
     for event in events:
+        if some and (event.action == UNDEPLOY or pile[-1].name != event.version.name):
+            del pile[-1]
+            some = False
+        some = bool(event.hosts) and (some or not pile or pile[-1].name != event.version.name)
         names = [version.name for version in pile]
         if event.action == ROLLBACK and event.version.name in names:
             del pile[len(names) - names[::-1].index(event.version.name) :]
@@ -256,5 +290,14 @@ def _events(found: Tags, counted: list[Tag[Deployment | Undeployment]]) -> tuple
         else:
             now[place] = version
         action = UNDEPLOY if ends else ROLLBACK if facts.get("action") == ROLLBACK else DEPLOY
-        events.append(Event(tag, version, before.name if before else None, action, tags.reason(facts)))
+        hosts = _hosts(facts.get("hosts")) if action == DEPLOY else ()
+        events.append(Event(tag, version, before.name if before else None, action, tags.reason(facts), hosts))
     return events, of_none
+
+
+def _hosts(said: Any) -> tuple[str, ...]:
+    """The patterns that a deployment names; one that names them otherwise than we do is for no host."""
+    if said is None:
+        return ()
+    fine = isinstance(said, list) and said and all(isinstance(each, str) for each in said)
+    return tuple(said) if fine else ("",)

@@ -164,7 +164,7 @@ class Live:
             note = f"nothing of {line} was ever deployed here: this is the last build of the workspace"
             return Served(line, stage, None, note, _sha256(folder), folder, None, _few(metrics), model)
         known = history.look(line, self.root)
-        event = history.live(known.events).get(place)
+        event = history.live(history.of_host(known.events, host.name(self.root))).get(place)
         if event and host.folder(event.version, self.root) == folder:
             note = ""
         else:  # the tags went on, or are not here: this host answers with what it has until it is synced

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaia.deployments import servers
+from gaia.deployments import fleet, servers
 from gaia.deployments.servers import Server
 from gaia.deployments.sync import sync
 from gaia.errors import GaiaError, first_line, warn
@@ -36,8 +36,7 @@ def serve(
     from gaia.serving import app
 
     return_freed_memory()
-    if follow:
-        threading.Thread(target=_follow, args=(said["follow"], root), name="follow", daemon=True).start()
+    threading.Thread(target=_follow, args=(said["follow"], follow, root), name="follow", daemon=True).start()
     with closing(_listen(host, port)) as listening, _told(host, listening.getsockname()[1], ready, root) as tell:
         application = app.make(said, root, key, tell)
         config = uvicorn.Config(
@@ -79,10 +78,15 @@ def _told(host: str, port: int, ready: Callable[[Server], None], root: Path) -> 
         yield tell
 
 
-def _follow(seconds: float, root: Path) -> None:
+def _follow(seconds: float, follow: bool, root: Path) -> None:
+    """Every so many seconds: make this host what the tags say, if it is to `follow` them; tell others what is live."""
     while True:
+        if not follow:  # once it has said what it answers with
+            time.sleep(seconds)
         try:
-            for each in sync(root=root):
+            if not follow:
+                fleet.tell({}, root)
+            for each in sync(root=root) if follow else ():
                 if each.problem:
                     warn(f"{each.line}: {each.problem}")
         except GaiaError as error:  # the network, perhaps; it may come back

@@ -42,7 +42,13 @@ def fit(name: str, config: PhotoLine | TableLine, data: Dataset, state: Path) ->
     """The training that the validation split judges; `name` is shown, `state` its checkpoint."""
     unit, epochs = framework(config.framework).unit or "steps", config.trainer.max_epochs if config.trainer else 1
     with bar(f"{name}: training", epochs, unit) as update:
-        fitted = fitting(config).fit(config, data, state, lambda done, row: update(done, _text(row, epochs)))
+
+        def show(done: float, row: dict[str, float] | None) -> None:
+            update(done, _text(row, epochs))
+            if row:
+                loop.note(state, row)
+
+        fitted = fitting(config).fit(config, data, state, show)
         if (best_epoch := loop.best_epoch(fitted.history)) < (ran := len(fitted.history)) < epochs:
             best = f"none of the last {ran - best_epoch} {unit} had a lower validation loss"
             update(ran, f"stopped after {ran} of {epochs} {unit}: {best}; the artifact holds epoch {fitted.kept_epoch}")

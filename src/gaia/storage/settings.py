@@ -89,6 +89,11 @@ def variables(settings: Settings) -> dict[str, str]:
     }
 
 
+def of_host(key: str, root: Path = Path()) -> str:
+    """What this host says of itself, in the environment or else in .env; empty if nothing."""
+    return os.environ.get(key) or _given(root).get(key, "")
+
+
 def keys(root: Path = Path()) -> list[str]:
     """The keys that are set, for whoever has to look for them where they must not be."""
     given = _given(root)

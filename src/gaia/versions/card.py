@@ -25,14 +25,13 @@ def show(record: Record) -> dict[str, Any]:
     tag = record.tag
     assert tag, "only a version can be shown"
     known, said = history.look(record.line, record.root), verdict.read(tag)
-    live = history.live(known.events)
     withdrawn = known.withdrawn.get(tag.name)
     return {
         "version": str(tag.name),
         "released": {"date": tag.date, "by": tag.tagger},
         "commit": record.commit,
         "number": {"bump": said.bump, "why": said.why} if said else None,
-        "live": [stage for (_, stage), event in live.items() if event.version.name == tag.name],
+        "live": history.places(known.events).get(tag.name, []),
         "withdrawn": {"at": withdrawn.date, "by": withdrawn.tagger, "reason": withdrawn.reason} if withdrawn else None,
         "deployments": _deployments(tag, known),
         "question": record.settings.get("question"),

@@ -89,7 +89,7 @@ class Record:
 
         Raises GaiaError if neither DVC nor Git keeps some of the data."""
         own = [path for path, output in self.outputs.items() if not self._pins.git_holds(output)]
-        start = self._params["model"].get("weights")
+        start = self._params.get("model", {}).get("weights")
         given = f"{ALL_WEIGHTS}/{start['file'] if isinstance(start, dict) else start}"
         return [*own, *self.keepers, *([given] if given in self._pins.in_dvc else [])]
 

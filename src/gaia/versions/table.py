@@ -30,9 +30,7 @@ def versions(line: str, root: Path = Path()) -> list[dict[str, Any]]:
 def rows(known: History, root: Path = Path()) -> list[dict[str, Any]]:
     """The same of what the tags say, which were read before."""
     fled = history.rolled_back(known.events)
-    stages: dict[Version, list[str]] = {}
-    for (_, stage), event in history.live(known.events).items():
-        stages.setdefault(event.version.name, []).append(stage)
+    stages = history.places(known.events)
     verdicts = {tag.name: verdict.read(tag) for tag in known.versions}
     unjudged = [tag for tag in known.versions if not verdicts[tag.name]]
     committed = dict(zip((tag.name for tag in unjudged), _metrics(unjudged, root), strict=True))

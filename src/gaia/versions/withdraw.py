@@ -55,7 +55,7 @@ def carry_out(plan: Plan, root: Path = Path()) -> dict[str, Any]:
 
 
 def _refuse_live(version: Tag[Version], known: History) -> None:
-    stages = [stage for (_, stage), event in history.live(known.events).items() if event.version.name == version.name]
+    stages = [e.tag.name.stage for e in history.held(known.events) if e.version.name == version.name]
     if stages:
         line = version.name.line
         raise GaiaError(
