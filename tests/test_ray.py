@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -80,11 +81,15 @@ class Cluster:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("hosts"))
+    surroundings = pytest.MonkeyPatch()
+    surroundings.setenv("RAY_AUTH_MODE", "token")  # as docs/scale.md advises
+    surroundings.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         for host in HOSTS:
             cluster.up(host)
         yield cluster
     finally:
+        surroundings.undo()
         for host in HOSTS:
             cluster.kill(host)
         shutil.rmtree(cluster.short, ignore_errors=True)
@@ -240,3 +245,32 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(
         code, _, text = build(shared, "--engine", "ray")
         assert code == 0, text
     check(shared, expected)
+
+
+ALONE = """
+import os, subprocess, sys
+from gaia.engines import ray as engine
+from gaia.engines.job import Job, Needs
+
+def enter(heard):
+    import ray
+    asked = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print('in')"
+    address, env = ray.get_runtime_context().gcs_address, dict(os.environ)
+    found = []
+    for known in (True, False):
+        if not known:
+            env |= {"RAY_AUTH_TOKEN": "0" * 64}
+        done = subprocess.run([sys.executable, "-c", asked, address], env=env, capture_output=True, text=True)
+        found.append(done.stdout.strip())
+    return found
+
+for done in engine.run([Job("enter", enter, (), Needs(1, 0, None))], lambda job, said: False):
+    print(done.result, done.error)
+"""
+
+
+def test_a_cluster_that_it_starts_by_itself_lets_in_who_has_its_token_alone() -> None:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    env |= {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", ALONE], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == "['in', ''] None", done.stderr

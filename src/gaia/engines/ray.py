@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from gaia.engines.job import Done, Heard, Job
 from gaia.errors import GaiaError, errors_as, first_line
 
+AUTH = "RAY_AUTH_MODE"
 LOOK = 0.5  # seconds between two looks at what is told
 
 
@@ -24,6 +26,8 @@ def run(
     to `retries` times, on the same host if that lives. Jobs still running when the caller stops asking are ended; Ray
     does so if this process is killed. Raises GaiaError if there is no such cluster.
     """
+    if address is None and AUTH not in os.environ:  # the ports of a cluster of one's own are open to the network, too
+        os.environ |= {AUTH: "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # which Ray looks for as it is imported
     import ray
     from ray.util.queue import Queue
 
