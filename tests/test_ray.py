@@ -274,3 +274,29 @@ def test_a_cluster_that_it_starts_by_itself_lets_in_who_has_its_token_alone() ->
     env |= {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", ALONE], env=env, capture_output=True, text=True)
     assert done.stdout.strip() == "['in', ''] None", done.stderr
+
+
+WHOLE = """
+import time
+from gaia.engines import ray as engine
+from gaia.engines.job import Job
+
+def work(say):
+    begun = time.monotonic()
+    for _ in range(300):
+        say("a")
+        time.sleep(0.02)
+    return begun, time.monotonic()
+
+heard = []
+jobs = [Job(name, work, ()) for name in ("one", "other")]
+first, last = sorted(done.result for done in engine.run(jobs, lambda job, said: heard.append(said)))
+print(first[1] <= last[0], len(heard))
+"""
+
+
+def test_what_takes_a_whole_host_has_it_for_itself_whatever_it_says() -> None:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", WHOLE], env=env | {"PYTHONPATH": str(ROOT / "src")},
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout.strip() == "True 600", done.stderr

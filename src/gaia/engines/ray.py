@@ -101,13 +101,19 @@ def _work(job: Job, told: Any, threads: Mapping[str, str]) -> tuple[Any, str | N
     os.environ.update(threads)
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         del os.environ["CUDA_VISIBLE_DEVICES"]
-    told.put((job.name, ("node", ray.get_runtime_context().get_node_id())))
+
+    def tell(*what: Any) -> None:
+        told.actor.put.remote((job.name, what))  # no wait for an answer: to Ray, who waits has cores to spare
+
+    tell("node", ray.get_runtime_context().get_node_id())
     try:
-        return job.work(*job.arguments, lambda what: told.put((job.name, ("said", what)))), None
+        return job.work(*job.arguments, lambda what: tell("said", what)), None
     except GaiaError as error:
         return None, str(error)
     except Exception as error:
         return None, f"{type(error).__name__}: {first_line(error)}"
+    finally:
+        told.qsize()  # all has arrived
 
 
 @contextmanager
