@@ -119,7 +119,11 @@ class ModelVersionManager:
         return [each.facts() for each in sync(line, stage, self.root)]
 
     def list_hosts(self) -> list[dict[str, Any]]:
-        """What is live on every host that told of itself, beside what the tags say of it: `gaia hosts`."""
+        """What is live on every host that told of itself, beside what the tags say of it: `gaia hosts`.
+
+        >>> [found["host"] for found in manager.list_hosts() if found["health"] == "refuses"]
+        []
+        """
         return [each._asdict() for each in fleet.hosts(self.root)]
 
     def cleanup_old_versions(self, line: str, keep: int = cleanup.KEEP, remove: bool = False) -> list[str]:
