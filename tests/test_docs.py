@@ -133,6 +133,10 @@ def test_the_examples_in_python_run(versioned: Project) -> None:
 def test_the_json_of_each_command_has_the_keys_that_are_documented(versioned: Project) -> None:
     rows = re.findall(r"^\| `(gaia [^`]*)` \| (.*) \|$", TEXTS["docs/formats.md"], re.MULTILINE)
     assert {command.split()[1] for command, _ in rows} >= {verb.split()[0] for verb in VERBS} - {"help"}
+    versioned.run(
+        "dvc", "exp", "run", "--queue", "-S", "lines.cultures.model.depth=2", "evaluate@cultures"
+    )  # for `work`
+    versioned.run("gaia", "sync")  # so that a host has told of itself
     wrong = {}
     for command, said in rows:
         if command in ("gaia storage up", "gaia storage down", "gaia serve") or command.startswith("gaia reproduce"):

@@ -139,7 +139,8 @@ def test_a_stranger_is_answered_and_doubted(gauged: tuple[Path, float]) -> None:
 
 def test_the_page_knows_the_sentence_by_which_a_stranger_is_doubted() -> None:
     page = Path(doubt.__file__).parents[1] / "serving/page"
-    assert all(f'"{doubt.STRANGE}"' in (page / name).read_text(encoding="utf-8") for name in ("answers.js", "texts.js"))
+    for name, said in (("answers.js", f"/^{doubt.STRANGE}$/"), ("texts.js", f'"{doubt.STRANGE}"')):
+        assert said in (page / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
