@@ -201,7 +201,7 @@ def test_what_ends_one_look_at_the_remote_ends_no_other(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(run, "sync", sync)
     with pytest.raises(SystemExit):
-        run._follow(0.01, Path())
+        run._follow(0.01, True, Path())
     assert len(looks) == 3
 
 
