@@ -22,10 +22,10 @@ def names(count: int) -> list[str]:
     return [f"{number * 7919 % 100_003:064x}" for number in range(count)]
 
 
-def drawn(units: list[str], labels: list[str], seed: int = 1, shares: dict = SHARES, order: list | None = None) -> list:
+def drawn(units: list[str], labels: list[str], seed: int = 1, shares: dict = SHARES, dates: list | None = None) -> list:
     words, unit = np.unique(units, return_inverse=True)
     order = np.argsort(splits.ranks(splits.digests(f"{seed}:{word}" for word in words)))
-    return splits.drawn(unit, order, labels, shares, None if order is None else np.array(order)).tolist()
+    return splits.drawn(unit, order, labels, shares, None if dates is None else np.array(dates)).tolist()
 
 
 def held(found: list[str], labels: list[str], label: str) -> dict[str, int]:
