@@ -243,7 +243,7 @@ def test_the_tracked_configuration_has_three_verified_remotes_and_no_place_or_ke
 def test_every_output_that_dvc_keeps_names_a_remote() -> None:
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     for name, stage in stages.items():
-        for output in [o for kind in ("outs", "metrics", "plots") for o in stage["do"].get(kind, [])]:
+        for output in [o for kind in ("outs", "metrics", "plots") for o in stage.get("do", stage).get(kind, [])]:
             [(path, options)] = output.items()
             assert options.get("cache") is False or options["remote"] in ("models", "${item.bucket}"), (name, path)
 
