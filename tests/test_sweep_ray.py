@@ -55,7 +55,7 @@ def test_a_search_survives_a_host_and_its_trials_are_experiments_here(far: Proje
     assert len(finished(far, "far")) == TRIALS
     shown = json.loads(far.run("dvc", "exp", "show", "--json").stdout)
     named = {exp["revs"][0]["name"] for base in shown for exp in base["experiments"] or ()}
-    assert named == {f"far-{number}" for number in range(TRIALS)}
+    assert {name for name in named if name.startswith("far-")} == {f"far-{number}" for number in range(TRIALS)}
     assert not list(far.path(".dvc/tmp/builds").glob("far-*")), "trained there, not here"
     there = far.run("git", "ls-remote", "origin").stdout
     assert "refs/gaia" not in there
