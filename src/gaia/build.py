@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from gaia import engines, files, paths
 from gaia.config import resources, yaml
 from gaia.data import hashed
-from gaia.engines import line, result, snapshot, workspace
+from gaia.engines import line, result, settings, snapshot, workspace
 from gaia.engines import plan as plans
 from gaia.engines.job import Done, Job, Needs
 from gaia.engines.line import Made, Order
@@ -219,10 +219,8 @@ def _needs(name: str, entry: dict[str, Any], root: Path) -> Needs:
     """What a line takes: as its entry in params.yaml says, else as its trainer will, if that is composed already."""
     if problems := resources.problems(f"{paths.PARAMS}: lines.{name}", entry):
         raise GaiaError.several(problems)
-    said, file = resources.of(entry), root / paths.config(name)
-    trainer = (yaml.read(file).get("trainer") if file.exists() else None) or {}
-    gpus = said.gpus if said.gpus is not None else float(trainer.get("device") == "cuda")
-    return Needs(said.cpus or trainer.get("threads"), gpus, said.memory)
+    file = root / paths.config(name)
+    return settings.needs(entry, (yaml.read(file).get("trainer") if file.exists() else None) or {})
 
 
 def _repro(targets: Iterable[str], root: Path) -> None:

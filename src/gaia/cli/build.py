@@ -32,8 +32,7 @@ def _build(asked: argparse.Namespace) -> None:
     from gaia.console import bars
     from gaia.engines import settings
 
-    chosen = settings.read(asked.engine)
-    chosen["jobs"] = asked.jobs or chosen["jobs"]
+    chosen = settings.read(asked.engine, jobs=asked.jobs)
     with bars() as show:
         ends = build.build(asked.lines, chosen, show)
     if asked.json:

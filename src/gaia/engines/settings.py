@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from gaia import paths
-from gaia.config import yaml
+from gaia.config import resources, yaml
+from gaia.engines.job import Needs
 from gaia.errors import GaiaError, nearest, shown
 from gaia.runtime.typed import misfit
 
@@ -21,8 +23,9 @@ class Settings(TypedDict):
     retries: NotRequired[int]
 
 
-def read(option: str | None = None, root: Path = Path()) -> Settings:
-    """The settings of an option of conf/engine/: the one that is asked for, or that params.yaml names, or `local`.
+def read(option: str | None = None, root: Path = Path(), jobs: int | None = None) -> Settings:
+    """The settings of an option of conf/engine/: the one that is asked for, or that params.yaml names, or `local`; with
+    so many `jobs` at once, if that is asked for.
 
     Raises GaiaError if there is no such option, or it says what can't be.
     """
@@ -41,7 +44,16 @@ def read(option: str | None = None, root: Path = Path()) -> Settings:
     for key, least in (("jobs", 1), ("retries", 0)):
         if isinstance(value := said.get(key), int) and value < least:
             raise GaiaError(f"{file}: {key} is {value}", f"it should be {least} or more")
-    return cast("Settings", said)
+    found = cast("Settings", said)
+    found["jobs"] = jobs or found["jobs"]
+    return found
+
+
+def needs(entry: dict[str, Any], trainer: Mapping[str, Any]) -> Needs:
+    """What a line takes of a host: as its entry in params.yaml says, else as its composed trainer will."""
+    said = resources.of(entry)
+    gpus = said.gpus if said.gpus is not None else float(trainer.get("device") == "cuda")
+    return Needs(said.cpus or trainer.get("threads"), gpus, said.memory)
 
 
 def address(settings: Settings) -> str | None:

@@ -56,8 +56,7 @@ def work(
     """
     entries: dict[str, tuple[_Entry, Grounds]] = {}
     worked: list[Worked] = []
-    chosen = settings.read(engine, root)
-    chosen["jobs"] = jobs or chosen["jobs"]
+    chosen = settings.read(engine, root, jobs)
     slots: dict[str, int] = {}  # of those that run
     seen: set[str] = set()
     here = hashlib.sha256(f"{platform.node()} {root.resolve()}".encode()).hexdigest()[:8]  # others may work, too

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gaia import engines, files, paths
-from gaia.config import resources, yaml
+from gaia.config import yaml
 from gaia.config.compose import compose_as
 from gaia.config.schema import PhotoLine, TableLine
 from gaia.config.stored import dump
@@ -69,8 +69,7 @@ def search(
     The same call goes on where a search was killed. Every finished trial is an experiment of DVC on HEAD. Raises
     GaiaError for words that say nothing of the line, or if the same search is under way elsewhere.
     """
-    chosen = engine_settings.read(engine, root)
-    chosen["jobs"] = jobs or chosen["jobs"]
+    chosen = engine_settings.read(engine, root, jobs)
     params = written(root)
     if line not in params.params["lines"]:
         known = params.params["lines"]
@@ -98,7 +97,8 @@ def search(
             base = git("rev-parse", "HEAD", root=root).strip()
             ground = experiment.grounds(chosen, taken.commit, f"refs/gaia/sweeps/{name}", [line], root)
             git("update-ref", "-d", taken.ref, root=root)
-            needs = _needs(entry, tried[0].trainer)
+            trainer = tried[0].trainer
+            needs = engine_settings.needs(entry, trainer.model_dump() if trainer else {})
             asked = Search(name, line, entry, space, settings, chosen, ground, needs, base, known, epochs)
             found = _run(asked, root, say)
             experiment.leave(ground, root, f"sweep-{name}")
@@ -114,13 +114,6 @@ def _searched(
     code = git("ls-tree", commit, "--", *INPUTS, root=root)
     parts = [line, yaml.dump(dump(config)), *sorted(words), settings["metric"], code, repr(demo)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _needs(entry: dict[str, Any], trainer: Any) -> Needs:
-    """What a trial takes of a host: as the line's entry says, else as its trainer will."""
-    said = resources.of(entry)
-    gpus = said.gpus if said.gpus is not None else float(trainer is not None and trainer.device == "cuda")
-    return Needs(said.cpus or getattr(trainer, "threads", None), gpus, said.memory)
 
 
 def _run(asked: Search, root: Path, say: Callable[[str], object]) -> dict[str, Any]:
