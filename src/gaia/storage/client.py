@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -49,20 +50,22 @@ class S3Client:
         import botocore.session
         from botocore.config import Config
         from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as known
+        from botocore.credentials import Credentials, ReadOnlyCredentials
 
         self.settings = settings or at.read()
         self.endpoint = self.settings.endpoint
         # only what is said here decides: no variable, profile or file that this host has for other services
         deaf = {name: (None, None, default, cast) for name, (_, _, default, cast) in known.items()}
         deaf |= dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-        deaf["ca_bundle"] = known["ca_bundle"]  # but the authority that a company's proxy to elsewhere needs
         session = botocore.session.Session(session_vars=deaf)
+        keys = Credentials("", "")  # asked before each request, since some end
+        keys.get_frozen_credentials = lambda: ReadOnlyCredentials(*at.credentials(self.settings))
+        session.register_component("credential_provider", SimpleNamespace(load_credentials=lambda: keys))
         self._s3 = session.create_client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=self.settings.region,
-            aws_access_key_id=self.settings.access_key,
-            aws_secret_access_key=self.settings.secret_key,
+            verify=self.settings.authorities or True,
             config=Config(
                 signature_version="s3v4",
                 connect_timeout=min(timeout, 5),
@@ -70,7 +73,10 @@ class S3Client:
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 max_pool_connections=4 * THREADS,
                 proxies={} if self.settings.here else None,  # no proxy leads to this very machine
-                s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
+                s3={
+                    "addressing_style": "virtual" if self.settings.virtual else "path",
+                    "us_east_1_regional_endpoint": "regional",
+                },
                 defaults_mode="legacy",
                 # of S3's servers only the newer know the other checksums
                 request_checksum_calculation="when_required",
