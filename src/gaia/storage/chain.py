@@ -9,21 +9,21 @@ from gaia.errors import first_line
 from gaia.storage.errors import Refused
 
 
-def credentials(profile: str, region: str) -> tuple[str, str, str | None]:
-    """Access key, secret key and token (None if there is none) that hold now; renewed where they end soon.
+def credentials(profile: str, region: str, source: str) -> tuple[str, str, str | None]:
+    """Access key, secret key and token (None if there is none) that hold now; renewed where they end soon. `source` is
+    what a sentence calls the chain.
 
     Raises Refused if there are none, or they can't be renewed.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    named = f"the profile '{profile}' (S3_PROFILE)" if profile else "AWS's usual chain"
     try:
         found = _found(profile, region)
-        if found is None:
-            raise Refused(f"S3_ACCESS_KEY is not set, and {named} has no keys", _mend(profile))
-        frozen = found.get_frozen_credentials()
+        frozen = found.get_frozen_credentials() if found else None
     except (BotoCoreError, ClientError, OSError) as error:
-        raise Refused(f"{named} gives no keys: {first_line(error)}", _mend(profile, error)) from None
+        raise Refused(f"{source} gives no keys: {first_line(error)}", _mend(profile, error)) from None
+    if frozen is None:
+        raise Refused(f"S3_ACCESS_KEY is not set, and {source} has no keys", _mend(profile))
     return frozen.access_key, frozen.secret_key, frozen.token
 
 

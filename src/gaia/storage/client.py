@@ -15,12 +15,14 @@ from urllib.parse import quote
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.storage import settings as at
+from gaia.storage import tls
 from gaia.storage.errors import (
     STORE_ANEW,
     Corrupted,
     Missing,
     Refused,
     StorageError,
+    Untrusted,
     from_client_error,
     from_connection,
 )
@@ -91,10 +93,19 @@ class S3Client:
 
     def create_bucket(self, bucket: str) -> bool:
         """Make a bucket; False if it was there already."""
+        from botocore.exceptions import ClientError
+
         if self.bucket_exists(bucket):
             return False
+        at = self.settings
+        where = {} if at.region == "us-east-1" else {"LocationConstraint": at.region}  # the one that AWS won't be told
         with self._sentences(bucket):
-            self._s3.create_bucket(Bucket=bucket)
+            try:
+                self._s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
+            except ClientError as error:  # of a server that has no other region than its own
+                if at.aws or error.response["Error"].get("Code") not in ("InvalidRegion", "InvalidLocationConstraint"):
+                    raise
+                self._s3.create_bucket(Bucket=bucket)
         return True
 
     def bucket_exists(self, bucket: str) -> bool:
@@ -257,10 +268,14 @@ class S3Client:
         try:
             yield
         except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if status == 400 and not self.settings.tls and (found := tls.untrusted(self.settings)):
+                raise found from None
             cause = self._cause(what.split("/")[0]) if error.operation_name == "HeadObject" else None
-            raise cause or from_client_error(error, self.endpoint, what) from None
+            raise cause or from_client_error(error, self.endpoint, what, self.settings.source) from None
         except BotoCoreError as error:
-            raise from_connection(error, self.endpoint) from None
+            asked = type(error).__name__ in ("SSLError" if self.settings.tls else "ConnectionClosedError",)
+            raise (asked and tls.untrusted(self.settings, error)) or from_connection(error, self.endpoint) from None
 
     def _cause(self, bucket: str) -> StorageError | None:
         """Why HEAD failed, whose answer has no room to say: a missing bucket, or what is wrong with the keys; None if
@@ -270,15 +285,15 @@ class S3Client:
         try:
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
         except ClientError as error:
-            return from_client_error(error, self.endpoint, bucket)
+            return from_client_error(error, self.endpoint, bucket, self.settings.source)
         return None
 
 
 def answers(settings: Settings) -> bool:
-    """Whether a server takes these keys at the endpoint. Raises Refused if one answers and doesn't."""
+    """Whether a server takes these keys at the endpoint. Raises Refused or Untrusted if one is there, and doesn't."""
     try:
         S3Client(settings, timeout=5, attempts=1).buckets()
-    except Refused:
+    except (Refused, Untrusted):
         raise
     except StorageError:
         return False

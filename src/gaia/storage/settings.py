@@ -75,6 +75,11 @@ class Settings:
         return self.address[0] in ("127.0.0.1", "localhost")
 
     @property
+    def ours(self) -> bool:
+        """Whether a server may be started for it: here, in plain http, with keys that are made for it."""
+        return self.here and not self.tls and not self.chain
+
+    @property
     def aws(self) -> bool:
         """Whether the endpoint is one of AWS."""
         return bool(_AWS.fullmatch(self.endpoint))
@@ -83,6 +88,14 @@ class Settings:
     def chain(self) -> bool:
         """Whether AWS's chain of profiles and roles gives the keys."""
         return not self.access_key and (bool(self.profile) or self.aws)
+
+    @property
+    def source(self) -> str:
+        """Where the keys are from, for a sentence."""
+        of_aws = (
+            f"the profile '{self.profile}' (S3_PROFILE)" if self.profile else "AWS's usual chain of profiles and roles"
+        )
+        return of_aws if self.chain else "S3_ACCESS_KEY and S3_SECRET_KEY in .env"
 
     @property
     def known(self) -> bool:
@@ -148,7 +161,7 @@ def read(root: Path = Path(), *, keyless: bool = False) -> Settings:
         raise GaiaError(
             f"the storage is not set up: {' and '.join(missing)} {'are' if missing[1:] else 'is'} set neither in the "
             f"environment nor in {ENV}",
-            "`make storage` starts one here and makes the keys" if at.here and not at.tls
+            "`make storage` starts one here and makes the keys" if at.ours
             else f"set those of {endpoint} there",
         )  # fmt: skip
     return at
@@ -164,7 +177,7 @@ def credentials(at: Settings) -> Credentials:
         return Credentials(at.access_key, at.secret_key, at.session_token or None)
     from gaia.storage import chain
 
-    return Credentials(*chain.credentials(at.profile, at.region))
+    return Credentials(*chain.credentials(at.profile, at.region, at.source))
 
 
 def trust(at: Settings) -> ssl.SSLContext:
@@ -207,7 +220,7 @@ def make_keys(root: Path = Path()) -> None:
     Keys that exist stay: they are what the server's data were made with.
     """
     at = read(root, keyless=True)
-    if at.access_key or at.secret_key or at.chain or at.tls or not at.here or "S3_ENDPOINT" in os.environ:
+    if at.access_key or at.secret_key or not at.ours or "S3_ENDPOINT" in os.environ:
         return
     kept = [line for line in _lines(root) if line.partition("=")[0].strip() not in KEYS]
     made = [f"S3_ACCESS_KEY=gaia-{secrets.token_hex(6)}", f"S3_SECRET_KEY={secrets.token_hex(20)}"]
