@@ -40,6 +40,8 @@ def _found(profile: str, region: str) -> Any:
 
 def _mend(profile: str, error: Exception | None = None) -> str:
     which = f" --profile {profile}" if profile else ""
-    if error and "SSO" in f"{type(error).__name__}{error}":
+    if error and "SSO" in f"{type(error).__name__}{error}".upper():
         return f"`aws sso login{which}` gets new ones"
+    if error and type(error).__name__ not in ("ProfileNotFound", "PartialCredentialsError"):
+        return f"see what `aws sts get-caller-identity{which}` says"
     return f"`aws configure{which}` sets some, or set S3_ACCESS_KEY and S3_SECRET_KEY in .env"

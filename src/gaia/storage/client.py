@@ -274,8 +274,8 @@ class S3Client:
             cause = self._cause(what.split("/")[0]) if error.operation_name == "HeadObject" else None
             raise cause or from_client_error(error, self.endpoint, what, self.settings.source) from None
         except BotoCoreError as error:
-            asked = type(error).__name__ in ("SSLError" if self.settings.tls else "ConnectionClosedError",)
-            raise (asked and tls.untrusted(self.settings, error)) or from_connection(error, self.endpoint) from None
+            handshake = self.settings.tls or type(error).__name__ == "ConnectionClosedError"
+            raise (handshake and tls.untrusted(self.settings, error)) or from_connection(error, self.endpoint) from None
 
     def _cause(self, bucket: str) -> StorageError | None:
         """Why HEAD failed, whose answer has no room to say: a missing bucket, or what is wrong with the keys; None if

@@ -64,9 +64,8 @@ def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the key
         )
     if elsewhere := _region(code, said, metadata):
         at_aws = f", and S3_ENDPOINT=https://s3.{elsewhere}.amazonaws.com" if _AWS in endpoint else ""
-        return StorageError(
-            f"{what.split('/')[0]} at {endpoint} is in the region {elsewhere}",
-            f"set S3_REGION={elsewhere} in .env{at_aws}",
+        return Refused(
+            f"{endpoint} refuses S3_REGION for {what}: it is {elsewhere}", f"set S3_REGION={elsewhere} in .env{at_aws}"
         )
     if code == "BucketAlreadyExists":
         return Refused(f"the bucket {what} at {endpoint} is somebody else's", NAMES)

@@ -40,17 +40,18 @@ def untrusted(at: Settings, error: Exception | None = None) -> Untrusted | None:
             f"who listens at {at.endpoint} speaks no https",
             f"set S3_ENDPOINT={plain} in {ENV}, or give it a certificate",
         )
-    why = said.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-    if "certificate" not in said.lower():
-        return None
-    if "has expired" in said or "not yet valid" in said:
-        return Untrusted(
-            f"the certificate of {at.endpoint} is not valid now: {why}", "renew it there, or set the clock"
-        )
+    _, failed, why = said.partition("certificate verify failed: ")
+    why = why.partition(" (_ssl")[0]
     if "mismatch" in said or "doesn't match" in said:
         return Untrusted(
-            f"the certificate of {at.endpoint} is for another name: {why}",
+            f"the certificate of {at.endpoint} is for another name: {why or said[said.find('hostname') :]}",
             f"set S3_ENDPOINT in {ENV} to a name that it is for, or make it for this one, too",
+        )
+    if not failed:
+        return None
+    if "has expired" in why or "not yet valid" in why:
+        return Untrusted(
+            f"the certificate of {at.endpoint} is not valid now: {why}", "renew it there, or set the clock"
         )
     trusted = f"those that {at.authorities} trusts" if at.authorities else "the authorities that are trusted here"
     return Untrusted(
