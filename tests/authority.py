@@ -64,11 +64,13 @@ class Authority:
 
 
 class Front(NamedTuple):
-    """Where a server is asked by TLS: its port; that of a proxy, which takes it for every host; and what was asked."""
+    """Where a server is asked by TLS: its port; that of a proxy, which takes it for every host; what was asked; and
+    whatever a test wants to know about it."""
 
     port: int
     proxy: int
     asked: bytearray
+    about: dict[str, str]
 
 
 @contextmanager
@@ -108,7 +110,7 @@ def in_front(port: int, certificate: Path) -> Iterator[Front]:
     thread.start()
     servers = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     listening = [server.sockets[0].getsockname()[1] for server in servers]
-    yield Front(*listening, asked)
+    yield Front(*listening, asked, {})
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
 
