@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 
 from authority import Authority, Front, in_front, program
 from conftest import ROOT, Project, free_ports
-from gaia.storage import chain, errors, remotes, server, settings
+from gaia.storage import chain, errors, remotes, server, server_checks, settings
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused
 
@@ -151,6 +151,8 @@ def test_keys_are_found_as_awss_own_libraries_find_them(
     project.environment |= hostile
     project.run("sh", "-ec", f". '{ROOT}/.githooks/environment'; dvc push")
     assert S3Client(at).object_exists(at.buckets["data"], next(S3Client(at).list_objects(at.buckets["data"])).key)
+    scratch = server_checks.Scratch(S3Client(at), at.buckets["data"], "checks/", project.root)
+    assert server_checks.links(scratch) if way == "a profile" else True
     assert len(by_gaia) == 1 and all(found.startswith(key) for found in by_gaia | keys(aws)), (by_gaia, keys(aws))
     verb = "import json; from gaia.storage import remotes; print(json.dumps(remotes.environment()))"
     heard = json.loads(project.run(sys.executable, "-c", verb).stdout)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,26 @@ def test_without_keys_a_port_that_speaks_https_is_said_to(root: Path, front: Fro
         rf"set S3_ENDPOINT=https://127.0.0.1:{front.port} and its keys in .env if it is yours; else set .*",
         said,
     )
+
+
+def test_a_server_that_sends_to_https_is_said_to(root: Path) -> None:
+    """As those in front of many servers do on port 80."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", "https://s3.example.org/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer((HERE, 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        said = up(root, **KEYS, S3_ENDPOINT=f"http://{HERE}:{listening.server_port}")
+        listening.shutdown()
+    assert said.endswith("sends to https; set S3_ENDPOINT=https://s3.example.org in .env.")
 
 
 @pytest.mark.parametrize(

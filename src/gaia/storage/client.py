@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from gaia import files
 from gaia.errors import GaiaError
+from gaia.storage import connection
 from gaia.storage import settings as at
-from gaia.storage import tls
 from gaia.storage.errors import (
     STORE_ANEW,
     Corrupted,
@@ -23,8 +21,6 @@ from gaia.storage.errors import (
     Refused,
     StorageError,
     Untrusted,
-    from_client_error,
-    from_connection,
 )
 from gaia.storage.settings import Settings
 
@@ -49,42 +45,9 @@ class S3Client:
     """
 
     def __init__(self, settings: Settings | None = None, *, timeout: float = 60, attempts: int = 4) -> None:
-        import botocore.session
-        from botocore.config import Config
-        from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as known
-        from botocore.credentials import Credentials, ReadOnlyCredentials
-
         self.settings = settings or at.read()
         self.endpoint = self.settings.endpoint
-        # only what is said here decides: no variable, profile or file that this host has for other services
-        deaf = {name: (None, None, default, cast) for name, (_, _, default, cast) in known.items()}
-        deaf |= dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-        session = botocore.session.Session(session_vars=deaf)
-        keys = Credentials("", "")  # asked before each request, since some end
-        keys.get_frozen_credentials = lambda: ReadOnlyCredentials(*at.credentials(self.settings))
-        session.register_component("credential_provider", SimpleNamespace(load_credentials=lambda: keys))
-        self._s3 = session.create_client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name=self.settings.region,
-            verify=self.settings.authorities or True,
-            config=Config(
-                signature_version="s3v4",
-                connect_timeout=min(timeout, 5),
-                read_timeout=timeout,
-                retries={"mode": "standard", "total_max_attempts": attempts},
-                max_pool_connections=4 * THREADS,
-                proxies={} if self.settings.here else None,  # no proxy leads to this very machine
-                s3={
-                    "addressing_style": "virtual" if self.settings.virtual else "path",
-                    "us_east_1_regional_endpoint": "regional",
-                },
-                defaults_mode="legacy",
-                # of S3's servers only the newer know the other checksums
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._s3 = connection.connect(self.settings, timeout=timeout, attempts=attempts, connections=4 * THREADS)
 
     def buckets(self) -> list[str]:
         """The names of the buckets that these keys may see."""
@@ -268,14 +231,10 @@ class S3Client:
         try:
             yield
         except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if status == 400 and not self.settings.tls and (found := tls.untrusted(self.settings)):
-                raise found from None
             cause = self._cause(what.split("/")[0]) if error.operation_name == "HeadObject" else None
-            raise cause or from_client_error(error, self.endpoint, what, self.settings.source) from None
+            raise cause or connection.failed(error, self.settings, what) from None
         except BotoCoreError as error:
-            handshake = self.settings.tls or type(error).__name__ == "ConnectionClosedError"
-            raise (handshake and tls.untrusted(self.settings, error)) or from_connection(error, self.endpoint) from None
+            raise connection.failed(error, self.settings, what) from None
 
     def _cause(self, bucket: str) -> StorageError | None:
         """Why HEAD failed, whose answer has no room to say: a missing bucket, or what is wrong with the keys; None if
@@ -285,7 +244,7 @@ class S3Client:
         try:
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
         except ClientError as error:
-            return from_client_error(error, self.endpoint, bucket, self.settings.source)
+            return connection.failed(error, self.settings, bucket)
         return None
 
 

@@ -44,7 +44,7 @@ class Scratch(NamedTuple):
 
 def wrong_keys(at: Scratch) -> str:
     """Wrong keys are refused."""
-    known = at.client.settings
+    known = settings.with_keys(at.client.settings)
     for wrong in (replace(known, secret_key=secrets.token_hex(20)), replace(known, access_key=secrets.token_hex(8))):
         try:
             S3Client(wrong, attempts=1).buckets()
@@ -140,7 +140,7 @@ def anonymous(at: Scratch) -> str:
 def refused_or_missing(at: Scratch) -> str:
     """A refused object (403) can be told from a missing one (404)."""
     absent = f"{at.prefix}absent"
-    stranger = S3Client(replace(at.client.settings, secret_key=secrets.token_hex(20)), attempts=1)
+    stranger = S3Client(replace(settings.with_keys(at.client.settings), secret_key=secrets.token_hex(20)), attempts=1)
     try:
         stranger.object_exists(at.bucket, absent)
     except Refused:

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -178,6 +178,12 @@ def credentials(at: Settings) -> Credentials:
     from gaia.storage import chain
 
     return Credentials(*chain.credentials(at.profile, at.region, at.source))
+
+
+def with_keys(at: Settings) -> Settings:
+    """The same with the keys of this moment for keys of its own, for who wants to try others in their place."""
+    now = credentials(at)
+    return replace(at, access_key=now.access_key, secret_key=now.secret_key, session_token=now.token or "")
 
 
 def trust(at: Settings) -> ssl.SSLContext:

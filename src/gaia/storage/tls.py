@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from gaia.storage.errors import Untrusted
 from gaia.storage.settings import ENV, Settings
@@ -23,6 +25,13 @@ def speaks(address: tuple[str, int]) -> bool:
             return True
     except OSError:  # of ssl, too
         return False
+
+
+def refuse_redirect(at: Settings, headers: Mapping[str, str]) -> None:
+    """Raises Untrusted where an http endpoint's answer sends to https, as who stands in front of a server may."""
+    to = headers.get("Location", "")
+    if not at.tls and to.startswith("https:"):
+        raise Untrusted(f"{at.endpoint} sends to https", f"set S3_ENDPOINT=https://{urlsplit(to).netloc} in {ENV}")
 
 
 def untrusted(at: Settings, error: Exception | None = None) -> Untrusted | None:
