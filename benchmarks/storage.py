@@ -219,9 +219,9 @@ Nothing to do, at {MANY + FILES:,} objects, and with `--all` at {VERSIONS} versi
     return f"""# Storage
 
 Written by `make bench` ({found["machine"]}, which server and client share; load before: {found["load"]}).
-Figures: `storage.json`. Whole processes, medians of {found["rounds"]} alternating rounds: `gaia push` and `gaia pull` (which hash all
-that passes, fill DVC's cache and lay the files out) against `aws s3 cp --recursive`, and beside `dvc push` and `dvc pull`, rclone and
-MinIO's `mc`, which are compiled.
+Figures: `storage.json`. Whole processes, medians of {found["rounds"]} alternating rounds: `gaia push` and `gaia pull`
+(which hash all that passes, fill DVC's cache and lay the files out) against `aws s3 cp --recursive`, and beside
+`dvc push` and `dvc pull`, rclone and MinIO's `mc`, which are compiled.
 
 {chr(10).join(parts)}"""
 

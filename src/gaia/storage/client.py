@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from gaia.errors import GaiaError
+from gaia.storage import connection, streams
 from gaia.storage import settings as at
-from gaia.storage import streams
-from gaia.storage.errors import Missing, Refused, StorageError, from_client_error, from_connection
+from gaia.storage.errors import Missing, Refused, StorageError, Untrusted
 from gaia.storage.settings import Settings
 from gaia.storage.streams import Progress
 from gaia.storage.wire import THREADS, Stored, Wire
@@ -40,34 +39,8 @@ class S3Client:
     @cached_property
     def _s3(self) -> Any:
         """botocore's client, for all but the objects' content: it takes longer to load than most transfers last."""
-        import botocore.session
-        from botocore.config import Config
-        from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as known
-
-        # only what is said here decides: no variable, profile or file that this host has for other services
-        deaf = {name: (None, None, default, cast) for name, (_, _, default, cast) in known.items()}
-        deaf |= dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-        deaf["ca_bundle"] = known["ca_bundle"]  # but the authority that a company's proxy to elsewhere needs
-        session = botocore.session.Session(session_vars=deaf)
-        return session.create_client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name=self.settings.region,
-            aws_access_key_id=self.settings.access_key,
-            aws_secret_access_key=self.settings.secret_key,
-            config=Config(
-                signature_version="s3v4",
-                connect_timeout=min(self._timeout, 5),
-                read_timeout=self._timeout,
-                retries={"mode": "standard", "total_max_attempts": self._attempts},
-                max_pool_connections=4 * THREADS,
-                proxies={} if self.settings.here else None,  # no proxy leads to this very machine
-                s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
-                defaults_mode="legacy",
-                # of S3's servers only the newer know the other checksums
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
+        return connection.connect(
+            self.settings, timeout=self._timeout, attempts=self._attempts, connections=4 * THREADS
         )
 
     def buckets(self) -> list[str]:
@@ -77,10 +50,19 @@ class S3Client:
 
     def create_bucket(self, bucket: str) -> bool:
         """Make a bucket; False if it was there already."""
+        from botocore.exceptions import ClientError
+
         if self.bucket_exists(bucket):
             return False
+        at = self.settings
+        where = {} if at.region == "us-east-1" else {"LocationConstraint": at.region}  # the one that AWS won't be told
         with self._sentences(bucket):
-            self._s3.create_bucket(Bucket=bucket)
+            try:
+                self._s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
+            except ClientError as error:  # of a server that has no other region than its own
+                if at.aws or error.response["Error"].get("Code") not in ("InvalidRegion", "InvalidLocationConstraint"):
+                    raise
+                self._s3.create_bucket(Bucket=bucket)
         return True
 
     def bucket_exists(self, bucket: str) -> bool:
@@ -192,9 +174,9 @@ class S3Client:
             yield
         except ClientError as error:
             cause = self._cause(what.split("/")[0]) if error.operation_name == "HeadObject" else None
-            raise cause or from_client_error(error, self.endpoint, what) from None
+            raise cause or connection.failed(error, self.settings, what) from None
         except BotoCoreError as error:
-            raise from_connection(error, self.endpoint) from None
+            raise connection.failed(error, self.settings, what) from None
 
     def _cause(self, bucket: str) -> StorageError | None:
         """Why HEAD failed, whose answer has no room to say: a missing bucket, or what is wrong with the keys; None if
@@ -204,15 +186,15 @@ class S3Client:
         try:
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
         except ClientError as error:
-            return from_client_error(error, self.endpoint, bucket)
+            return connection.failed(error, self.settings, bucket)
         return None
 
 
 def answers(settings: Settings) -> bool:
-    """Whether a server takes these keys at the endpoint. Raises Refused if one answers and doesn't."""
+    """Whether a server takes these keys at the endpoint. Raises Refused or Untrusted if one is there, and doesn't."""
     try:
         S3Client(settings, timeout=5, attempts=1).buckets()
-    except Refused:
+    except (Refused, Untrusted):
         raise
     except StorageError:
         return False

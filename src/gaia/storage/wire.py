@@ -14,7 +14,8 @@ from urllib.parse import quote, unquote_plus, urlencode
 from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 
-from gaia.storage.errors import StorageError, from_client_error, from_connection
+from gaia.storage import connection, settings, tls
+from gaia.storage.errors import StorageError
 from gaia.storage.settings import Settings
 
 THREADS = 8  # connections that stay open, and requests at a time
@@ -48,7 +49,10 @@ class Wire:
         self._at, self._attempts, self.endpoint = at, attempts, at.endpoint
         proxies = {} if at.here else get_environ_proxies(at.endpoint)  # no proxy leads to this very machine
         self._session = URLLib3Session(
-            verify=True, proxies=proxies, timeout=(min(timeout, 5), timeout), max_pool_connections=4 * THREADS
+            verify=at.authorities or True,
+            proxies=proxies,
+            timeout=(min(timeout, 5), timeout),
+            max_pool_connections=4 * THREADS,
         )
 
     def get(self, bucket: str, key: str, start: int = 0, stop: int | None = None) -> Any:
@@ -109,22 +113,22 @@ class Wire:
         from botocore.exceptions import BotoCoreError, ClientError
 
         at, what = self._at, f"{bucket}/{key}" if key else bucket
-        url = f"{at.endpoint}/{bucket}/{quote(key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
-        signer = S3SigV4Auth(Credentials(at.access_key, at.secret_key), "s3", at.region)
+        url = f"{at.bucket_url(bucket)}/{quote(key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         for attempt in range(1, self._attempts + 1):
             request = AWSRequest(method, url, dict(headers or {}), content, stream_output=stream)
             request.context["client_config"] = _Unsigned
-            signer.add_auth(request)
+            S3SigV4Auth(Credentials(*settings.credentials(at)), "s3", at.region).add_auth(request)
             try:
                 answer = self._session.send(request.prepare())
             except BotoCoreError as error:
                 if attempt == self._attempts or not _transient(error):
-                    raise from_connection(error, at.endpoint) from None
+                    raise connection.failed(error, at, what) from None
             else:
                 if answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
                     return answer
+                tls.refuse_redirect(at, answer.headers)
                 if attempt == self._attempts or answer.status_code not in _AGAIN:
-                    raise from_client_error(ClientError(_error(answer), method), at.endpoint, what)
+                    raise connection.failed(ClientError(_error(answer), method), at, what)
             time.sleep(random.uniform(0.5, 1) * min(0.2 * 2**attempt, 5))
         raise AssertionError("the last attempt ends it")
 
