@@ -26,6 +26,7 @@ from gaia.storage.errors import (
 from gaia.storage.settings import Settings
 
 PART = 16 * 2**20  # bytes; a larger file goes up in parts of this size
+COPIED = 256 * 2**20  # bytes; a larger object is copied in parts: a request takes 5 GB at most, and is silent meanwhile
 THREADS = 8
 Progress = Callable[[int], object]  # called with the number of bytes that have just passed
 
@@ -188,6 +189,26 @@ class S3Client:
             if passed == whole:
                 return digest.hexdigest()
 
+    def copy_object(
+        self, bucket: str, key: str, to_bucket: str, to_key: str, *, metadata: dict[str, str] | None = None
+    ) -> None:
+        """Copy an object within the server, without a transfer. The copy appears whole or not at all, with the
+        `metadata` given, or else the object's own. Raises Missing if there is no such object."""
+        found = self.get_object_metadata(bucket, key)
+        said, size = found["metadata"] if metadata is None else metadata, found["size"]
+        source, where = {"Bucket": bucket, "Key": key}, {"Bucket": to_bucket, "Key": to_key}
+        with self._sentences(f"{to_bucket}/{to_key}"):
+            if size <= COPIED:
+                self._s3.copy_object(**where, CopySource=source, Metadata=said, MetadataDirective="REPLACE")
+                return
+
+            def copy(upload: dict[str, Any], number: int, start: int, end: int) -> str:
+                span = f"bytes={start}-{end - 1}"
+                part = self._s3.upload_part_copy(**upload, PartNumber=number, CopySource=source, CopySourceRange=span)
+                return str(part["CopyPartResult"]["ETag"])
+
+            self._in_parts(where, said, size, COPIED, copy)
+
     def delete_object(self, bucket: str, key: str) -> bool:
         """Delete one object, by its exact key; False if there was none."""
         if not self.object_exists(bucket, key):
@@ -223,20 +244,31 @@ class S3Client:
     def _upload_parts(
         self, path: Path, size: int, where: dict[str, str], metadata: dict[str, str], told: Progress
     ) -> None:
-        length = max(PART, -(-size // 10_000))  # S3 takes 10,000 parts
-        upload = where | {"UploadId": self._s3.create_multipart_upload(**where, Metadata=metadata)["UploadId"]}
-
-        def send(number: int) -> dict[str, Any]:
+        def send(upload: dict[str, Any], number: int, start: int, end: int) -> str:
             with path.open("rb") as file:
-                file.seek((number - 1) * length)
-                piece = file.read(length)
+                file.seek(start)
+                piece = file.read(end - start)
             tag = self._s3.upload_part(**upload, PartNumber=number, Body=piece)["ETag"]
             told(len(piece))
-            return {"PartNumber": number, "ETag": tag}
+            return str(tag)
+
+        self._in_parts(where, metadata, size, PART, send)
+
+    def _in_parts(
+        self, where: dict[str, str], metadata: dict[str, str], size: int, length: int, send: Callable[..., str]
+    ) -> None:
+        """Make an object of parts, of `length` bytes or what S3's 10,000 parts ask for: `send` is given the upload, a
+        part's number, its start and end, and gives its ETag."""
+        length = max(length, -(-size // 10_000))
+        upload = where | {"UploadId": self._s3.create_multipart_upload(**where, Metadata=metadata)["UploadId"]}
+
+        def part(number: int) -> dict[str, Any]:
+            start = (number - 1) * length
+            return {"PartNumber": number, "ETag": send(upload, number, start, min(start + length, size))}
 
         try:
             with ThreadPoolExecutor(THREADS) as pool:
-                parts = list(pool.map(send, range(1, -(-size // length) + 1)))
+                parts = list(pool.map(part, range(1, -(-size // length) + 1)))
             self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
             with suppress(Exception):

@@ -1,0 +1,226 @@
+"""`releases/<line>/<version>/`: each version under its own names, told by its tag, fetched with nothing but GetObject."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import gaia
+from conftest import Project, Store
+from gaia.deployments import cleanup
+from gaia.errors import GaiaError
+from gaia.registry import tags
+from gaia.storage import models
+from gaia.storage.errors import Corrupted, Missing
+from gaia.versions import folder, release, withdraw
+from gaia.versions.audit import Audit, audit
+from gaia.versions.fetch import fetch
+
+V0, V1, V2 = (f"spores@v1.{minor}.0" for minor in range(3))
+FILES = {"card.md", "contract.json", "golden.json", "manifest.json", "model.cbm"}
+
+
+@pytest.fixture
+def world(released: Project, store: Store) -> Project:
+    """Five versions, all stored, of which one of spores has its folder."""
+    store.connect(released)
+    store.fill(released, V0, V1, V2, "cultures@v1.0.0", "cultures@v1.1.0")
+    folder.completed(V1, released.root)
+    return released
+
+
+def bucket(store: Store) -> str:
+    return store.settings.buckets["models"]
+
+
+def listed(store: Store, below: str = "") -> dict[str, str]:
+    return {each.key: each.modified for each in store.client.list_objects(bucket(store), f"releases/{below}")}
+
+
+def wrong(found: list[Audit]) -> dict[str, str]:
+    return {each.version: each.folder for each in found if each.folder}
+
+
+def content(store: Store, key: str) -> bytes:
+    pieces: list[bytes] = []
+    store.client.read(bucket(store), key, pieces.append)
+    return b"".join(pieces)
+
+
+def put(store: Store, tmp_path: Path, key: str, content: bytes, metadata: dict[str, str] | None = None) -> None:
+    (tmp_path / "put").write_bytes(content)
+    store.client.upload_file(tmp_path / "put", bucket(store), key, metadata=metadata)
+
+
+def test_a_folder_holds_the_version_by_its_names_and_says_whose_it_is(world: Project, store: Store) -> None:
+    before = listed(store)
+    assert set(before) == {f"releases/spores/v1.1.0/{name}" for name in FILES}
+    tag = tags.find(V1, world.root)
+    commit = tag.commit
+    for entry in json.loads(content(store, "releases/spores/v1.1.0/manifest.json"))["files"]:
+        said = store.client.get_object_metadata(bucket(store), f"releases/spores/v1.1.0/{entry['name']}")["metadata"]
+        asked = {key: entry[key] for key in ("sha256", "md5")}
+        assert said == {"line": "spores", "version": "v1.1.0", "commit": commit, **asked}
+    card = content(store, "releases/spores/v1.1.0/card.md").decode()
+    assert "# spores@v1.1.0" in card and "Live" not in card
+    assert folder.completed(V1, world.root) == f"{bucket(store)}/releases/spores/v1.1.0"
+    assert listed(store) == before, "once more, nothing is copied"
+
+
+def test_versions_of_before_get_their_folders_by_one_command(world: Project, store: Store) -> None:
+    assert wrong(audit(world.root)) == dict.fromkeys((V0, V2, "cultures@v1.0.0", "cultures@v1.1.0"), "missing")
+    done = world.run("gaia", "audit")
+    assert f"{V0}  ok, " in done.stdout and "; its folder in releases/: missing" in done.stdout
+    world.run("bash", "-ec", done.stdout.strip().splitlines()[-1].split("`")[1])
+    assert (wrong(audit(world.root, deep=True)), len(listed(store))) == ({}, 5 * len(FILES))
+
+
+def test_what_needs_no_more_objects_leaves_the_folders(world: Project, store: Store) -> None:
+    """`gaia cleanup --remote` is `dvc gc --cloud`: it takes the objects of a version whose tag is gone, no folder."""
+    before, objects = listed(store), {each.key for each in store.client.list_objects(bucket(store), "files/")}
+    world.run("git", "tag", "-d", V1)
+    assert cleanup.unused(remove=True, root=world.root)
+    assert objects > {each.key for each in store.client.list_objects(bucket(store), "files/")}
+    assert listed(store) == before
+    assert wrong(audit(world.root))[V1] == "no tag names it"
+    assert (
+        "1 folders of releases/ are not what the tags say: spores@v1.1.0" in world.run("gaia", "audit", ok=False).stdout
+    )
+    assert V1 not in wrong(audit(world.root, mend=True))
+    assert listed(store, "spores/v1.1.0") == {}
+
+
+def test_a_folder_of_a_commit_that_this_clone_does_not_have_stays(world: Project, store: Store, tmp_path: Path) -> None:
+    put(store, tmp_path, "releases/spores/v7.0.0/model.cbm", b"x", {"commit": "1" * 40})
+    put(store, tmp_path, "releases/read me.txt", b"of a person, and none of ours")
+    assert "that this clone hasn't: it stays" in wrong(audit(world.root, mend=True))["spores@v7.0.0"]
+    assert {"releases/spores/v7.0.0/model.cbm", "releases/read me.txt"} < set(listed(store))
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        (lambda s, at, tmp: s.client.delete_object(bucket(s), f"{at}card.md"), "lacks card.md"),
+        (lambda s, at, tmp: s.client.delete_object(bucket(s), f"{at}manifest.json"), "lacks manifest.json"),
+        (lambda s, at, tmp: put(s, tmp, f"{at}model.onnx", b""), "holds model.onnx, which is no file of the version"),
+        (lambda s, at, tmp: put(s, tmp, f"{at}model.cbm", b"x"), "has model.cbm in another size"),
+        (lambda s, at, tmp: flip(s, f"{at}model.cbm", tmp), "has model.cbm damaged"),
+        (lambda s, at, tmp: put(s, tmp, f"{at}manifest.json", content(s, f"{at}manifest.json"), {"commit": "2" * 40}),
+         "is of another commit (22222222)"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_not_the_version_is_named_and_made_anew(
+    world: Project, store: Store, tmp_path: Path, harm: Callable[..., object], found: str
+) -> None:
+    harm(store, "releases/spores/v1.1.0/", tmp_path)
+    assert wrong(audit(world.root, deep=True))[V1] == found
+    assert V1 not in wrong(audit(world.root, deep=True, mend=True))
+    fetch(V1, tmp_path / "whole", world.root)
+
+
+def flip(store: Store, key: str, tmp_path: Path) -> None:
+    said = store.client.get_object_metadata(bucket(store), key)["metadata"]
+    put(store, tmp_path, key, bytes([content(store, key)[0] ^ 1]) + content(store, key)[1:], said)
+
+
+def test_a_host_without_git_fetches_and_predicts(world: Project, tmp_path: Path) -> None:
+    host = Project(tmp_path / "host")
+    host.root.mkdir()
+    shutil.copy(world.path(".env"), host.path(".env"))
+    (tmp_path / "bin").mkdir()
+    for name in ("gaia", "python"):
+        shutil.which(name, path=host.environment["PATH"])
+        (tmp_path / "bin" / name).symlink_to(str(shutil.which(name, path=host.environment["PATH"])))
+    host.environment["PATH"] = str(tmp_path / "bin")  # no git
+    assert "spores@v1.1.0 is in it: 4 files, " in host.run("gaia", "fetch", V1, "it").stdout
+    answer = json.loads(host.run("gaia", "predict", "it", "species=oyster", "days=29", "--json").stdout)
+    assert answer[0]["answer"] == "contaminated"
+    again = json.loads(host.run("gaia", "fetch", V1, "it", "--json").stdout)
+    assert (again["new"], again["commit"]) == (False, tags.find(V1, world.root).commit)
+    assert "it exists already, and is not spores@v1.0.0" in host.run("gaia", "fetch", V0, "it", ok=False).stdout
+
+
+@pytest.mark.parametrize(
+    ("harm", "error", "found"),
+    [
+        (lambda s, at, tmp: s.client.delete_object(bucket(s), f"{at}manifest.json"), Missing,
+         r"there is no .*/releases/spores/v1.1.0/manifest.json at .*; if there is such a version, `gaia audit --mend`"),
+        (lambda s, at, tmp: s.client.delete_object(bucket(s), f"{at}model.cbm"), Missing, "there is no .*/model.cbm"),
+        (lambda s, at, tmp: flip(s, f"{at}model.cbm", tmp), Corrupted, "model.cbm at .* is damaged; `gaia audit --deep"),
+        (lambda s, at, tmp: flip(s, f"{at}manifest.json", tmp), Corrupted, "manifest.json at .* has not the sha256"),
+        (lambda s, at, tmp: put(s, tmp, f"{at}manifest.json", b"{}"), Corrupted, "manifest.json at .* has not the sha256"),
+        (lambda s, at, tmp: [s.client.copy_object(bucket(s), f"releases/spores/v1.2.0/{name}", bucket(s), at + name)
+                             for name in FILES], Corrupted, "manifest.json at .* is that of spores@v1.2.0"),
+    ],
+)  # fmt: skip
+def test_what_is_fetched_is_whole_or_not_there(
+    world: Project, store: Store, tmp_path: Path, harm: Callable[..., object], error: type[GaiaError], found: str
+) -> None:
+    folder.completed(V2, world.root)
+    harm(store, "releases/spores/v1.1.0/", tmp_path)
+    (tmp_path / "host").mkdir()
+    with pytest.raises(error, match=found):
+        fetch(V1, tmp_path / "host/it", world.root)
+    assert list((tmp_path / "host").iterdir()) == []
+
+
+def test_a_manifest_names_nothing_outside_of_its_folder(world: Project, store: Store, tmp_path: Path) -> None:
+    import hashlib
+
+    key = "releases/spores/v1.1.0/manifest.json"
+    said = store.client.get_object_metadata(bucket(store), key)["metadata"]
+    bad = content(store, key).replace(b'"model.cbm"', b'"../model.cbm"')
+    put(store, tmp_path, key, bad, said | {"sha256": hashlib.sha256(bad).hexdigest()})
+    with pytest.raises(Corrupted, match=r"names '\.\./model\.cbm', which is no file of a folder"):
+        fetch(V1, tmp_path / "host/it", world.root)
+    assert not (tmp_path / "host/model.cbm").exists()
+
+
+def test_a_link_leads_into_the_folder_and_to_the_object_where_there_is_none(world: Project, store: Store) -> None:
+    for version, place in ((V1, "/releases/spores/v1.1.0/model.cbm?"), (V0, "/files/md5/")):
+        link = models.url(version, root=world.root)
+        assert place in link
+        with urllib.request.urlopen(link) as answer:
+            assert (len(answer.read()) > 1000, "model.cbm" in answer.headers["Content-Disposition"]) == (True, True)
+    assert "/v1.1.0/card.md?" in models.url(V1, "card.md", root=world.root)
+    with pytest.raises(GaiaError, match="v1.0.0 has no card.md in the storage; `gaia audit --mend` makes it"):
+        models.url(V0, "card.md", root=world.root)
+    at = "releases/spores/v1.0.0/model.cbm"
+    store.client.copy_object(bucket(store), "releases/spores/v1.1.0/model.cbm", bucket(store), at)
+    assert "/files/md5/" in models.url(V0, root=world.root), "it is another version's"
+
+
+def test_a_withdrawn_version_keeps_its_folder_unless_that_is_asked(world: Project, store: Store) -> None:
+    before = listed(store)
+    plan = withdraw.withdraw(V1, "wrong labels", world.root)
+    assert (withdraw.carry_out(plan, world.root)["removed"], listed(store)) == (False, before)
+    asked = ("gaia", "withdraw", V1, "--reason", "x", "--remove")
+    assert "nobody can be asked, so nothing was changed" in world.run(*asked, ok=False).stdout
+    assert "its folder in the storage is removed" in world.run(*asked, "--yes").stdout
+    assert "its folder in the storage was not there" in world.run(*asked, "--yes").stdout
+    assert listed(store) == {}
+    assert V1 not in wrong(audit(world.root, mend=True))
+    assert listed(store, "spores/v1.1.0") == {}
+
+
+def test_a_deleted_version_s_folder_goes_with_it(world: Project, store: Store) -> None:
+    storage = gaia.ModelStorage(world.root)
+    plan = storage.delete_model_version(V1)
+    assert plan["folder"] == f"{bucket(store)}/releases/spores/v1.1.0"
+    assert storage.delete_model_version(V0)["folder"] is None
+    assert listed(store)
+    storage.delete_model_version(V1, confirm=plan["confirm"])
+    assert listed(store) == {}
+
+
+def test_a_version_is_made_where_its_folder_can_not_be(
+    world: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:9")
+    assert release._folder(tags.find(V2, world.root).name, world.root) is None
+    assert "spores@v1.2.0 is a version, and has no folder in the storage: no server answers" in capsys.readouterr().err
