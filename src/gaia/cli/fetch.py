@@ -30,5 +30,5 @@ def _fetch(asked: argparse.Namespace) -> None:
     if asked.json:
         print_json(found)
         return
-    there, size = "is" if found["new"] else "is already", f"{found['bytes'] / 1e6:.1f} MB"
+    there, size = "is" if found["new"] else "is already", f"{found['bytes'] / 1e6:.3g} MB"
     print(f"{found['version']} {there} in {found['folder']}: {found['files']} files, {size}, each verified")

@@ -111,7 +111,7 @@ def _folder(
         there = releases.listed(client, releases.place(release.version, client)[1]).get(release.version, {})
         return releases.fault(release, there, sizes, client, deep)
     except GaiaError as error:
-        return f"can't be made: {error.problems[0].found}"
+        return f"can't be made: {error}".rstrip(".")
 
 
 def _without_tag(version: Version, there: Mapping[str, Stored], client: S3Client, root: Path, mend: bool) -> str:

@@ -42,10 +42,17 @@ def carry_out(plan: Plan, root: Path = Path(), *, remove: bool = False) -> dict[
     storage, from which hosts without Git fetch. What came of it, for scripts: version, tag, by, at, reason, `new`,
     whether it was recorded just now, and `removed`, whether there was such a folder to remove.
 
-    Raises GaiaError if it went live meanwhile, and StorageError if its folder can't be removed, though it is withdrawn.
+    Raises GaiaError if it went live meanwhile, or, though it is withdrawn by then, if its folder can't be removed.
     """
-    said = _recorded(plan, root)
-    return said | {"removed": remove and bool(releases.remove(plan.version.name, S3Client(settings.read(root))))}
+    said, version = _recorded(plan, root), plan.version.name
+    try:
+        return said | {"removed": remove and bool(releases.remove(version, S3Client(settings.read(root))))}
+    except GaiaError as error:
+        first = error.problems[0]
+        raise type(error)(
+            f"{version} is withdrawn, and its folder in the storage stays: {first.found}",
+            "the same command removes it, where the storage answers and the keys may delete",
+        ) from None
 
 
 def _recorded(plan: Plan, root: Path) -> dict[str, Any]:
