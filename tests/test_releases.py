@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import gaia
-from conftest import Project, Store
+from conftest import Project, Store, free_ports, until
 from gaia.deployments import cleanup
 from gaia.errors import GaiaError
+from gaia.paths import BUCKETS
 from gaia.registry import tags
 from gaia.storage import models, objects, releases
-from gaia.storage.errors import Corrupted, Missing
+from gaia.storage.client import S3Client, answers
+from gaia.storage.errors import Corrupted, Missing, Refused
+from gaia.storage.settings import Settings
 from gaia.versions import folder, record, release, withdraw
 from gaia.versions.audit import Audit, audit
 from gaia.versions.fetch import fetch
@@ -183,6 +188,55 @@ def test_what_is_fetched_is_whole_or_not_there(world: Project, store: Store, tmp
         assert not list(tmp_path.glob("host/*")), found
     with pytest.raises(GaiaError, match="exists already, and is not spores@v1.2.0; name a folder that doesn't"):
         fetch(V2, tmp_path, world.root)
+
+
+@pytest.fixture
+def minio(tmp_path: Path) -> Iterator[S3Client]:
+    """A MinIO of the test's own, with a user `host-1` who may do no more than read what lies below releases/spores."""
+    server, mc = shutil.which("minio"), shutil.which("mc")
+    if not (server and mc):
+        pytest.skip("there is no `minio`, or no `mc`, on PATH")
+    port, keys = free_ports(), {"MINIO_ROOT_USER": "of-the-test", "MINIO_ROOT_PASSWORD": "of-the-test"}
+    asked = [server, "server", tmp_path / "minio", "--address", f"127.0.0.1:{port}", "--quiet"]
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(asked, env={**os.environ, **keys}, stdout=log, stderr=log)
+    try:
+        at = Settings(f"http://127.0.0.1:{port}", "us-east-1", {name: name for name in BUCKETS}, *keys.values())
+        until(lambda: answers(at), "MinIO")
+        client = S3Client(at)
+        client.create_bucket("models")
+        allowed = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::models/releases/spores/*"]}
+        (tmp_path / "policy").write_text(json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+        variables = {"MC_HOST_it": f"http://of-the-test:of-the-test@127.0.0.1:{port}", "MC_CONFIG_DIR": tmp_path / "mc"}
+        for words in (
+            ("policy", "create", "it", "reads", tmp_path / "policy"),
+            ("user", "add", "it", "host-1", "secret-of-host-1"),
+            ("policy", "attach", "it", "reads", "--user", "host-1"),
+        ):
+            subprocess.run([mc, "admin", *words], env={**os.environ, **variables}, check=True, capture_output=True)
+        yield client
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_a_key_that_may_get_objects_alone_is_enough(
+    world: Project, store: Store, minio: S3Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in listed(store):
+        (tmp_path / "put").write_bytes(content(store, key))
+        said = store.client.get_object_metadata(bucket(store), key)["metadata"]
+        minio.upload_file(tmp_path / "put", "models", key, metadata=said)
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/.env").write_text(
+        f"S3_ENDPOINT={minio.endpoint}\nS3_ACCESS_KEY=host-1\nS3_SECRET_KEY=secret-of-host-1\n"
+    )
+    monkeypatch.chdir(tmp_path / "host")
+    assert fetch(V1, Path("it"))["files"] == 4
+    with pytest.raises(Refused, match=r"refuses access to models/releases/cult.*; keys that may not list"):
+        fetch("cultures@v1.1.0", Path("other"))
+    with pytest.raises(Refused):
+        S3Client().buckets()
 
 
 def test_a_link_leads_into_the_folder_and_to_the_object_where_there_is_none(world: Project, store: Store) -> None:
