@@ -11,10 +11,11 @@ from gaia.errors import GaiaError
 from gaia.registry import git, sharing, tags
 from gaia.registry.grammar import Version
 from gaia.storage import cache, objects, releases, settings
-from gaia.storage.client import S3Client, Stored
+from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
 from gaia.storage.objects import Problem
 from gaia.storage.releases import Release
+from gaia.storage.wire import Stored
 from gaia.versions import folder
 from gaia.versions.record import Record
 

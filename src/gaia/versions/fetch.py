@@ -15,9 +15,10 @@ from gaia.registry import grammar
 from gaia.registry.grammar import Version
 from gaia.runtime import artifact
 from gaia.storage import releases, settings
-from gaia.storage.client import THREADS, S3Client
+from gaia.storage.client import S3Client
 from gaia.storage.errors import Corrupted, Missing, Refused
 from gaia.storage.releases import MANIFEST
+from gaia.storage.wire import THREADS
 
 COPY_ANEW = "`gaia audit --deep --mend` copies it anew, in a clone of the project"
 
@@ -64,7 +65,7 @@ def _manifest(version: Version, client: S3Client) -> tuple[bytes, str]:
     where, pieces = f"{bucket}/{at}{MANIFEST}", list[bytes]()
     try:
         client.read(bucket, at + MANIFEST, pieces.append)
-        said = client.get_object_metadata(bucket, at + MANIFEST)["metadata"]
+        headers = client.wire.head(bucket, at + MANIFEST)
     except Missing as error:
         found = error.problems[0].found.rstrip(".")
         raise Missing(
@@ -78,6 +79,7 @@ def _manifest(version: Version, client: S3Client) -> tuple[bytes, str]:
             found, f"{mend}; keys that may not list are told the same of what isn't there, which `gaia audit` in a "
             "clone of the project knows"
         ) from None  # fmt: skip
+    said = {name.lower().removeprefix("x-amz-meta-"): value for name, value in headers.items()}
     content = b"".join(pieces)
     if said.get("sha256") != hashlib.sha256(content).hexdigest():
         raise Corrupted(f"{where} at {client.endpoint} has not the sha256 that its metadata say", COPY_ANEW)
