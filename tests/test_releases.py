@@ -144,6 +144,7 @@ def flip(store: Store, key: str, tmp_path: Path) -> None:
 def test_a_host_without_git_fetches_and_predicts(world: Project, tmp_path: Path) -> None:
     host = Project(tmp_path / "host")
     host.root.mkdir()
+    assert "; set S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY" in host.run("gaia", "fetch", V1, "it", ok=False).stdout
     shutil.copy(world.path(".env"), host.path(".env"))
     (tmp_path / "bin").mkdir()
     for name in ("gaia", "python"):

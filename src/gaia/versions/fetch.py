@@ -31,7 +31,13 @@ def fetch(name: str, folder: Path, root: Path = Path()) -> dict[str, Any]:
     that the manifest says. `folder` appears when it is whole; one that is this very version already stays. Raises
     GaiaError naming what is missing, refused or damaged, or if another thing stands at `folder`.
     """
-    version, client = grammar.version(name), S3Client(settings.read(root))
+    version, asked = grammar.version(name), settings.read(root, keyless=True)
+    if not asked.known:
+        raise GaiaError(
+            f"nothing says how to get into {asked.endpoint}",
+            f"set S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY in the environment, or in {settings.ENV} in this folder",
+        )
+    client = S3Client(asked)
     bucket, at = releases.place(version, client)
     content, commit = _manifest(version, client)
     said = {"version": name, "commit": commit, "folder": str(folder)}
