@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, warn
 from gaia.registry import git, sharing, tags
 from gaia.registry.grammar import Version
 from gaia.storage import cache, objects, releases, settings
 from gaia.storage.client import S3Client
-from gaia.storage.errors import Unreachable
+from gaia.storage.errors import Refused, Unreachable
 from gaia.storage.objects import Problem
 from gaia.storage.releases import Release
 from gaia.storage.wire import Stored
@@ -60,7 +60,11 @@ def audit(root: Path = Path(), *, deep: bool = False, mend: bool = False) -> lis
             _restored(Record(tag.name.line, tag.commit, tag, root), client, False)[0]
             for tag in tags.versions(root=root)
         ]
-    folders = releases.listed(client)
+    try:
+        folders, judged = releases.listed(client), True
+    except Refused as refusal:
+        folders, judged = {}, False
+        warn(f"the folders of releases/ are not looked at: {refusal.problems[0].found}.")
     if folders.keys() - {tag.name for tag in tags.versions(root=root)}:
         sharing.fetch(root)  # somebody may have released
     known = tags.read(root=root)
@@ -70,7 +74,7 @@ def audit(root: Path = Path(), *, deep: bool = False, mend: bool = False) -> lis
         version = Record(tag.name.line, tag.commit, tag, root)
         each, release = _restored(version, client, True)
         there = folders.pop(tag.name, {})
-        if release and (there or tag.name not in withdrawn):
+        if judged and release and (there or tag.name not in withdrawn):
             each = each._replace(folder=_folder(version, release, there, client, deep, mend))
         found.append(each)
     left = [(version, _without_tag(version, folders[version], client, root, mend)) for version in sorted(folders)]
