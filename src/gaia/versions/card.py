@@ -74,6 +74,11 @@ def text(found: dict[str, Any]) -> list[str]:
 
 def card(found: dict[str, Any]) -> str:
     """What `show` found, as a model card in Markdown, headed by the metadata that Hugging Face's hub reads."""
+    return f"---\n{yaml.dump(_metadata(found))}---\n{body(found)}"
+
+
+def body(found: dict[str, Any]) -> str:
+    """The model card without that head."""
     metrics, manifest = found["metrics"], found["manifest"]
     classes = [
         f"| {label} | {_number(n['precision'])} | {_number(n['recall'])} | {_number(n['f1'])} | {n['n']} |"
@@ -106,8 +111,7 @@ def card(found: dict[str, Any]) -> str:
         f"`gaia reproduce {found['version']}` makes it once more; `git checkout {found['version']}` brings the whole "
         f"project as it was.",
     ]
-    text = "\n".join(printable(line) for line in "\n\n".join(parts).split("\n"))
-    return f"---\n{yaml.dump(_metadata(found))}---\n{text}\n"
+    return "\n".join(printable(line) for line in "\n\n".join(parts).split("\n")) + "\n"
 
 
 def _metadata(found: dict[str, Any]) -> dict[str, Any]:
@@ -135,11 +139,7 @@ def _metadata(found: dict[str, Any]) -> dict[str, Any]:
 def gate_lines(gates: list[dict[str, Any]]) -> list[str]:
     """`accuracy_low: 0.868, asked for at least 0.8: passed`"""
     judged = [verdict.Gate(*(gate[key] for key in verdict.Gate._fields)) for gate in gates]
-    return [
-        f"{gate.gate}: {'nothing to compare' if gate.found is None else gate.found}, asked for {gate.asked}: "
-        f"{'passed' if gate.passed else 'FAILED'}"
-        for gate in judged
-    ]
+    return [f"{gate.gate}: {gate.said}" for gate in judged]
 
 
 def _listed(record: Record, pinned: Pinned) -> dict[str, Any]:
