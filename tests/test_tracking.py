@@ -1,11 +1,12 @@
 """MLflow is told of versions, stages and experiments: once each, one way, and what changes is told the next time.
 
-MLflow's own store (SQLite) is asked in the test's process; its server where there is one: `MLFLOW=.../bin/mlflow`, or the
-one on PATH, if Flask and boto3 are beside it (`pip install mlflow boto3`).
+MLflow's own store (SQLite) is asked in the test's process; its server where there is one: `MLFLOW=.../bin/mlflow`, or
+the one on PATH, if Flask and boto3 are beside it (`pip install mlflow boto3`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import os
@@ -26,6 +27,7 @@ from conftest import ROOT, Project, Store, free_ports, until
 from gaia.config import yaml
 from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
+from gaia.storage import cache, models
 from gaia.storage.client import S3Client
 from gaia.tracking import mlflow, trainings
 from gaia.tracking.mlflow import CHANGED, FAILED, KEPT, NEW
@@ -38,7 +40,15 @@ METRICS = {
     "per_class": {label: {"precision": 0.9, "recall": 0.9, "f1": 0.9, "n": 20} for label in ("bon état", "a/b (2)")},
     "risk": [[1.0, 0.1]],
 }  # fmt: skip
-ARTIFACT = "0123456789abcdef0123456789abcdef.dir"
+CURVE = b"epoch,learning_rate,validation_loss\n1,,0.7\n2,,0.5\n"
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+LISTING = json.dumps([{"md5": md5(CURVE), "relpath": "history.csv"}]).encode()
+ARTIFACT = f"{md5(LISTING)}.dir"
 
 
 class Ledger(Project):
@@ -113,6 +123,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
     project.path(".gitignore").write_text(".env\n.dvc/config.local\n.storage\n")
     project.path("dvc.yaml").write_text("stages: {}\n")
     store.connect(project)
+    for name, content in ((ARTIFACT, LISTING), (md5(CURVE), CURVE)):
+        kept = project.path(".dvc/cache", cache.key(name))
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(content)
     for minor in (0, 1):
         project.train(2 + minor)
         project.release(f"v1.{minor}.0")
@@ -145,12 +159,14 @@ def test_versions_and_experiments_are_told_once(ledger: Ledger) -> None:
         "gaia.number": "minor: another depth", "gaia.gate.accuracy_low": "0.9, asked for at least 0.8: passed",
         "gaia.gate.recall of a_b _2_": "0.9, asked for at least 0.5: passed",
     }  # fmt: skip
-    assert first.source.endswith(f"/files/md5/01/{ARTIFACT[2:]}")
+    assert first.source.endswith(f"/{cache.key(ARTIFACT)}")
     assert first.description.startswith("# spores@v1.0.0\n\nwhich?: bon état, a/b (2).")
     assert ledger.mlflow.get_model_version_by_alias("spores", "prod").version == first.version
     assert (run.data.params["model.depth"], run.data.params["weights"]) == ("2", "null")
     assert run.data.metrics["accuracy"] == 0.92
     assert run.data.metrics["per_class.bon état.recall"] == 0.9
+    curve = ledger.mlflow.get_metric_history(run.info.run_id, "validation_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 0.7), (2, 0.5)]
     assert not {"risk", "log_loss"} & run.data.metrics.keys()
     tried = ledger.runs()["wet-elm"]
     [ref] = ledger.run("git", "for-each-ref", "--format=%(objectname)", "refs/exps/**/wet-elm").stdout.split()
@@ -190,7 +206,7 @@ def test_what_is_new_or_has_changed_is_told_the_next_time(ledger: Ledger) -> Non
 def test_what_others_decided_meanwhile_is_fetched_before_anything_is_told(ledger: Ledger, tmp_path: Path) -> None:
     share(ledger)
     other = Ledger(tmp_path / "other")
-    ledger.run("git", "clone", "--quiet", str(tmp_path / "project.git"), str(other.root))
+    ledger.run("git", "clone", "--quiet", str(ledger.root.with_name("project.git")), str(other.root))
     ledger.run("git", "config", "--file", str(other.path(".git/config")), "user.name", "other")
     ledger.run("git", "config", "--file", str(other.path(".git/config")), "user.email", "other@example.org")
     other.decide("spores#prod#1", "v1.1.0")
@@ -246,7 +262,7 @@ def test_a_card_that_is_too_long_ends_at_a_paragraph(ledger: Ledger, monkeypatch
 
 def test_a_source_is_the_version_s_own_folder_where_that_is_whole(ledger: Ledger, store: Store) -> None:
     bucket, version = store.settings.buckets["models"], record.of("spores@v1.0.0", ledger.root)
-    for name, where in (("card.md", f"files/md5/01/{ARTIFACT[2:]}"), ("manifest.json", "releases/spores/v1.0.0")):
+    for name, where in (("card.md", cache.key(ARTIFACT)), ("manifest.json", "releases/spores/v1.0.0")):
         store.client.upload_file(ledger.path("dvc.lock"), bucket, f"releases/spores/v1.0.0/{name}")
         assert mlflow.source(version, S3Client(store.settings)) == f"s3://{bucket}/{where}"
     store.empty()
@@ -366,8 +382,6 @@ def test_a_server_shows_what_was_told_and_hands_out_what_is_live(
     versioned.run("git", "checkout", "--quiet", "--force", "HEAD")
     versioned.run("gaia", "deploy", "cultures@v1.0.0", "--yes")
     bucket, folder = store.settings.buckets["models"], tmp_path / "v1.0.0"
-    from gaia.storage import models
-
     for file in models.download("cultures@v1.0.0", folder, versioned.root).iterdir():  # as `gaia release` does
         store.client.upload_file(file, bucket, f"releases/cultures/v1.0.0/{file.name}")
     before = {stored.key for stored in store.client.list_objects(bucket)}
