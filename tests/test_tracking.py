@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -329,6 +330,14 @@ def test_the_command_says_what_is_new_and_what_failed(ledger: Ledger) -> None:
     missing = ledger.run("gaia", "export", "mlflow", "--uri", "http://127.0.0.1:9", ok=False)
     assert (missing.returncode, "no MLflow server answers" in missing.stdout) == (1, True)
     assert "'tensorboard' is no tracker" in ledger.run("gaia", "export", "tensorboard", ok=False).stdout
+
+
+def test_the_compose_profile_serves_this_machine_and_has_no_key_of_the_storage() -> None:
+    service = yaml.read(ROOT / "docker-compose.yml")["services"]["mlflow"]
+    assert service["profiles"] == ["mlflow"]
+    assert [port.rpartition(":")[0] for port in service["ports"]] == ["127.0.0.1:${MLFLOW_PORT:-5000}"]
+    assert service["image"] == "${MLFLOW_IMAGE:-ghcr.io/mlflow/mlflow:v3.16.1-full}"
+    assert not {"S3_ACCESS_KEY", "S3_SECRET_KEY"} & set(re.findall(r"\$\{(\w+)", str(service)))
 
 
 @pytest.fixture
