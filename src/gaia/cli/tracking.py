@@ -31,6 +31,7 @@ def _export(asked: argparse.Namespace) -> None:
         for each in told:
             if each.state in (mlflow.NEW, mlflow.CHANGED):
                 print(f"{each.state}: {each.name}")
-        print(", ".join(f"{count} {state}" for state, count in Counter(each.state for each in told).items()))
+        states = Counter(each.state for each in told)
+        print(", ".join(f"{count} {state}" for state, count in states.items()) or "no version, and no experiment")
     if failed := [each for each in told if each.why]:
         raise GaiaError("\n".join(f"{each.name}: {each.why}" for each in failed))

@@ -6,6 +6,7 @@ here, and nothing that MLflow says decides anything.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -220,8 +221,8 @@ def _judged(record: Record) -> dict[str, str]:
     said = verdict.read(record.tag) if record.tag else None
     if said is None:
         return {"gaia.gates": "no gate judged it"}
-    why = {"gaia.number": f"{said.bump}: {'; '.join(said.why)}"}
-    return why | {_key(f"gaia.gate.{gate.gate}"): gate.said for gate in said.gates}
+    gates = [gate._asdict() for gate in said.gates]
+    return {"gaia.number": f"{said.bump}: {'; '.join(said.why)}", "gaia.gates": "; ".join(card.gate_lines(gates))}
 
 
 def _about(record: Record) -> str:
@@ -261,6 +262,8 @@ def _all(ask: Callable[..., Any], **asked: Any) -> Iterator[Any]:
 def _client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would tell its makers of each call
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # else it asks a dead server for minutes
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
     return MlflowClient(uri)

@@ -139,7 +139,11 @@ def _metadata(found: dict[str, Any]) -> dict[str, Any]:
 def gate_lines(gates: list[dict[str, Any]]) -> list[str]:
     """`accuracy_low: 0.868, asked for at least 0.8: passed`"""
     judged = [verdict.Gate(*(gate[key] for key in verdict.Gate._fields)) for gate in gates]
-    return [f"{gate.gate}: {gate.said}" for gate in judged]
+    return [
+        f"{gate.gate}: {'nothing to compare' if gate.found is None else gate.found}, asked for {gate.asked}: "
+        f"{'passed' if gate.passed else 'FAILED'}"
+        for gate in judged
+    ]
 
 
 def _listed(record: Record, pinned: Pinned) -> dict[str, Any]:

@@ -31,12 +31,6 @@ class Gate(NamedTuple):
             else str(self.limit)
         )
 
-    @property
-    def said(self) -> str:
-        """`0.868, asked for at least 0.8: passed`"""
-        found = "nothing to compare" if self.found is None else self.found
-        return f"{found}, asked for {self.asked}: {'passed' if self.passed else 'FAILED'}"
-
 
 class Verdict(NamedTuple):
     """`gates` as they were judged, all of them passed; the test `metrics` that are numbers; `bump`, the step from the
