@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, first_line
 
 # Not `dvc push`: where a folder's listing is, DVC believes its files to be there, and whole.
 STORE_ANEW = "`gaia storage verify --mend` stores it anew, in a clone that has it in its cache"
 LOG = ".storage/log where it is the embedded server's"
+NAMES = "S3_BUCKET_MODELS, S3_BUCKET_IMAGES and S3_BUCKET_DATA in .env name others"
+_AWS = ".amazonaws.com"
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
 
 
@@ -20,6 +22,10 @@ class StorageError(GaiaError):
 
 class Unreachable(StorageError):
     """No server answers at the endpoint, or not in time."""
+
+
+class Untrusted(Unreachable):
+    """Somebody listens at the endpoint, but there is no safe way in: a certificate, or TLS on one side alone."""
 
 
 class Refused(StorageError):
@@ -38,8 +44,9 @@ class Corrupted(StorageError):
     """What came is not what was stored."""
 
 
-def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
-    """The typed error for botocore's ClientError on `what` (`models/files/md5/ab/cd`, or a bucket)."""
+def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the keys") -> StorageError:
+    """The typed error for botocore's ClientError on `what` (`models/files/md5/ab/cd`, or a bucket); `keys` says where
+    those are from with which it was asked."""
     said = error.response.get("Error", {})
     code, message = str(said.get("Code", "")), str(said.get("Message", "")).rstrip(".")
     metadata = error.response.get("ResponseMetadata", {})
@@ -49,9 +56,22 @@ def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
         return Refused(f"{endpoint} refuses requests from this clock, which is {_apart(skew)}", "set the clock")
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
         wrong = "access key" if code == "InvalidAccessKeyId" else "secret key"
-        return Refused(f"{endpoint} doesn't know this {wrong}", "check S3_ACCESS_KEY and S3_SECRET_KEY in .env")
+        return Refused(f"{endpoint} doesn't know this {wrong}", f"check {keys}")
+    if code in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
+        return Refused(
+            f"{endpoint} takes the session token no more ({code})",
+            f"renew {keys}; keys of AWS's chain (S3_PROFILE) are renewed by themselves, those in .env are not",
+        )
+    if elsewhere := _region(code, said, metadata):
+        at_aws = f", and S3_ENDPOINT=https://s3.{elsewhere}.amazonaws.com" if _AWS in endpoint else ""
+        return Refused(
+            f"{endpoint} refuses S3_REGION for {what}: it is {elsewhere}", f"set S3_REGION={elsewhere} in .env{at_aws}"
+        )
+    if code == "BucketAlreadyExists":
+        return Refused(f"the bucket {what} at {endpoint} is somebody else's", NAMES)
     if status == 403:
-        return Refused(f"{endpoint} refuses access to {what}", "check the keys in .env and what they are allowed")
+        others = f"; a name is given once for all of AWS: {NAMES}" if _AWS in endpoint and "/" not in what else ""
+        return Refused(f"{endpoint} refuses access to {what}", f"check {keys} and what they are allowed{others}")
     if code == "NoSuchBucket":
         return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}", "`gaia storage up` makes it")
     if status == 404:
@@ -72,13 +92,18 @@ def from_connection(error: Exception, endpoint: str) -> Unreachable:
             f"{endpoint} can't be reached through the proxy {proxy}, which a variable names",
             f"set HTTP_PROXY or HTTPS_PROXY right, or NO_PROXY={host} to pass by it",
         )
-    if kind == "SSLError" or "certificate" in str(error).lower():
-        return Unreachable(
-            f"{endpoint} has no certificate that is trusted here", "AWS_CA_BUNDLE=<file> names the authorities to trust"
-        )
+    if kind == "SSLError":
+        return Unreachable(f"there is no way by TLS to {endpoint}: {first_line(error)}.")
     if "imeout" in kind:
         return Unreachable(f"{endpoint} did not answer in time", "check the network and the server, and repeat")
     return Unreachable(f"no server answers at {endpoint}", "`make storage` starts one here, or check S3_ENDPOINT")
+
+
+def _region(code: str, said: dict[str, Any], metadata: dict[str, Any]) -> str:
+    """Where what was asked for is, if the answer is that it is elsewhere."""
+    if code not in ("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "301", "307"):
+        return ""
+    return str(said.get("Region") or metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region") or "")
 
 
 def _skew(headers: dict[str, str]) -> float:
