@@ -55,7 +55,7 @@ OF_ALL = {"--help", "--json"}
 PUBLIC = {  # and what gaia names
     "Predictor": Predictor, "gaia.runtime.load": load, "gaia.runtime.answers": answers, "S3Client": S3Client,
 }  # fmt: skip
-INNER = {"open_model", "reader"}  # for sealing an artifact
+INNER = {"open_model", "reader", "wire", "may_list", "ask"}  # for sealing an artifact; of the storage's own modules
 FIELDS = {"contract"}  # of a dataclass, without a default
 SECTIONS = dict(re.findall(r"^### `gaia ([\w ]+)`\n(.*?)(?=^##|\Z)", TEXTS["docs/cli.md"], re.M | re.S))
 
