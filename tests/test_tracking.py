@@ -65,7 +65,8 @@ class Ledger(Project):
     def train(self, depth: int) -> str:
         """A commit as `dvc repro` leaves it to be made, of other settings."""
         lines = {"spores": {"depth": depth}}
-        composed = {"model": {"depth": depth}, "labels": ["a", "b"], "question": "which?", "weights": None, "raw": "t"}
+        composed = {"model": {"depth": depth}, "labels": ["a", "b"], "question": "which?", "weights": None, "raw": "t",
+                    "separator": "", "categories": [f"value {n}" for n in range(1000)]}  # fmt: skip
         outs = [{"path": "data/models/spores", "md5": ARTIFACT, "size": 1000, "nfiles": 3}]
         stage = {"cmd": "true", "params": {"data/config/spores.yaml": composed}}
         stages = {"prepare@spores": stage, "train@spores": stage, "evaluate@spores": stage | {"outs": outs}}
@@ -165,7 +166,9 @@ def test_versions_and_experiments_are_told_once(ledger: Ledger) -> None:
     assert first.source.endswith(f"/{cache.key(ARTIFACT)}")
     assert first.description.startswith("# spores@v1.0.0\n\nwhich?: bon état, a/b (2).")
     assert ledger.mlflow.get_model_version_by_alias("spores", "prod").version == first.version
-    assert (run.data.params["model.depth"], run.data.params["weights"]) == ("2", "null")
+    params = run.data.params
+    assert (params["model.depth"], params["weights"], params["separator"]) == ("2", "null", "")
+    assert params["categories"].startswith('["value 0", "value 1"')  # MLflow keeps 6,000 characters
     assert run.data.metrics["accuracy"] == 0.92
     assert run.data.metrics["per_class.bon état.recall"] == 0.9
     curve = ledger.mlflow.get_metric_history(run.info.run_id, "validation_loss")

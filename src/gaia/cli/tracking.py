@@ -33,5 +33,9 @@ def _export(asked: argparse.Namespace) -> None:
                 print(f"{each.state}: {each.name}")
         states = Counter(each.state for each in told)
         print(", ".join(f"{count} {state}" for state, count in states.items()) or "no version, and no experiment")
-    if failed := [each for each in told if each.why]:
-        raise GaiaError("\n".join(f"{each.name}: {each.why}" for each in failed))
+    failed: dict[str, list[str]] = {}
+    for each in told:
+        if each.why:
+            failed.setdefault(each.why, []).append(each.name)
+    if failed:
+        raise GaiaError("\n".join(f"{', '.join(names)}: {why}" for why, names in failed.items()))

@@ -194,8 +194,9 @@ def _version(at: _Place, training: Training, fate: dict[str, str]) -> str:
 def _aliases(at: _Place, line: str) -> None:
     """The name of each stage stands for what is live there for all hosts. Aliases that aren't stages are others'."""
     events = [event for event in at.known.events if event.tag.name.line == line]
-    numbers = {name: str(model.version) for (name, _), model in at.models.items()}
-    live = {e.tag.name.stage: numbers.get(str(e.version.name)) for e in history.held(events) if not e.hosts}
+    held = {event.tag.name.stage: event.version for event in history.held(events) if not event.hosts}
+    models = {stage: at.models.get((str(version.name), version.commit)) for stage, version in held.items()}
+    live = {stage: str(model.version) for stage, model in models.items() if model}
     there = at.client.get_registered_model(line).aliases
     for stage in sorted({event.tag.name.stage for event in events}):
         wanted, found = live.get(stage), there.get(stage)
