@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
-from gaia.storage import cache, dvc, settings
+from gaia.storage import buckets, cache, dvc, settings
 from gaia.storage.client import S3Client
 
 KEEP = 5
@@ -65,6 +65,14 @@ def unused(remove: bool = False, root: Path = Path()) -> list[str]:
     if not remove:  # the one case in which DVC says which
         return re.findall(r"^Removing (.+)$", said, re.MULTILINE)
     return sorted(before - _everything(client, root))
+
+
+def kept(root: Path = Path()) -> dict[str, int | None]:
+    """The buckets that keep what is deleted, so that it frees nothing yet: for how many days, or None if for ever, or
+    these keys may not know."""
+    client = S3Client(settings.read(root))
+    found = {bucket: buckets.days(client, bucket) for bucket in client.settings.buckets.values()}
+    return {bucket: days for bucket, days in found.items() if days != 0}
 
 
 def _refuse_unshared_tags(root: Path) -> None:

@@ -18,6 +18,7 @@ from gaia.storage.errors import (
     STORE_ANEW,
     Corrupted,
     Missing,
+    NotAllowed,
     Refused,
     StorageError,
     from_client_error,
@@ -77,6 +78,21 @@ class S3Client:
                 response_checksum_validation="when_required",
             ),
         )
+
+    def may_list(self) -> bool:
+        """Whether these keys may list the project's buckets; who may not may still read, or write. Raises Refused if
+        the server doesn't take the keys, Unreachable if none answers."""
+        try:
+            for bucket in self.settings.buckets.values():
+                self.bucket_exists(bucket)
+        except NotAllowed:
+            return False
+        return True
+
+    def ask(self, what: str, operation: str, **asked: Any) -> Any:
+        """The answer to an operation of S3, as botocore names it, on `what` (a bucket, or bucket/key)."""
+        with self._sentences(what):
+            return getattr(self._s3, operation)(**asked)
 
     def buckets(self) -> list[str]:
         """The names of the buckets that these keys may see."""
@@ -264,14 +280,15 @@ class S3Client:
         try:
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
         except ClientError as error:
-            return from_client_error(error, self.endpoint, bucket)
+            found = from_client_error(error, self.endpoint, bucket)
+            return None if isinstance(found, NotAllowed) else found
         return None
 
 
 def answers(settings: Settings) -> bool:
     """Whether a server takes these keys at the endpoint. Raises Refused if one answers and doesn't."""
     try:
-        S3Client(settings, timeout=5, attempts=1).buckets()
+        S3Client(settings, timeout=5, attempts=1).may_list()
     except Refused:
         raise
     except StorageError:

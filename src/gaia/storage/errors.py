@@ -11,6 +11,12 @@ from gaia.errors import GaiaError
 # Not `dvc push`: where a folder's listing is, DVC believes its files to be there, and whole.
 STORE_ANEW = "`gaia storage verify --mend` stores it anew, in a clone that has it in its cache"
 LOG = ".storage/log where it is the embedded server's"
+RIGHTS = "check what the keys in .env are allowed: conf/storage has three policies, and docs/cli.md what each is for"
+_VERBS = {
+    "ListObjectsV2": "list", "ListObjectVersions": "list the versions of", "ListBuckets": "see",
+    "DeleteObject": "delete", "DeleteObjects": "delete from", "CreateBucket": "make",
+    **dict.fromkeys(("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart"), "write"),
+}  # fmt: skip
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
 
 
@@ -24,6 +30,14 @@ class Unreachable(StorageError):
 
 class Refused(StorageError):
     """The server answers, and says no: wrong keys, missing rights, a wrong clock (HTTP 403)."""
+
+
+class NotAllowed(Refused):
+    """The keys are right, and may not do this: whoever made them didn't give them the right to it."""
+
+
+class Unreadable(Refused):
+    """There is no such object, or the keys may not read it: only who may list the bucket is told which."""
 
 
 class Missing(StorageError):
@@ -51,7 +65,10 @@ def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
         wrong = "access key" if code == "InvalidAccessKeyId" else "secret key"
         return Refused(f"{endpoint} doesn't know this {wrong}", "check S3_ACCESS_KEY and S3_SECRET_KEY in .env")
     if status == 403:
-        return Refused(f"{endpoint} refuses access to {what}", "check the keys in .env and what they are allowed")
+        asked = str(error.operation_name)
+        if asked in ("GetObject", "HeadObject"):
+            return Unreadable(f"{what} is not at {endpoint}, or these keys may not read it", RIGHTS)
+        return NotAllowed(f"these keys may not {_VERBS.get(asked, f'ask for {asked} of')} {what} at {endpoint}", RIGHTS)
     if code == "NoSuchBucket":
         return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}", "`gaia storage up` makes it")
     if status == 404:

@@ -37,7 +37,7 @@ def audit(root: Path = Path()) -> list[Audit]:
     """
     client = S3Client(settings.read(root))
     try:
-        client.buckets()
+        client.may_list()
         answers = True
     except Unreachable:
         answers = False
