@@ -13,6 +13,7 @@ from gaia.storage.client import S3Client
 from gaia.storage.errors import NotAllowed, StorageError
 
 FOLDER = Path("conf/storage")  # the compose file mounts it
+_KINDS = ("Versions", "DeleteMarkers")
 LIFECYCLE = FOLDER / "lifecycle.json"  # as S3's API and `mc ilm import` take it
 
 
@@ -73,8 +74,8 @@ def locked(client: S3Client, bucket: str) -> bool:
 
 def erase(client: S3Client, bucket: str, prefix: str) -> None:
     """Delete every object below a prefix with all its versions and delete markers, so that nothing is left."""
-    for page in _pages(client, bucket, prefix):
-        _delete(client, bucket, [entry for kind in ("Versions", "DeleteMarkers") for entry in page.get(kind, ())])
+    pages = list(_pages(client, bucket, prefix))  # before the first goes: not every server goes on after one that went
+    _delete(client, bucket, [entry for page in pages for kind in _KINDS for entry in page.get(kind, ())])
 
 
 def restore(client: S3Client, bucket: str, prefix: str = f"{cache.OBJECTS}/") -> int:

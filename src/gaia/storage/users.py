@@ -1,4 +1,4 @@
-"""Users of the storage with fewer rights than the keys in .env: host reads, reader lists, too, writer writes and deletes.
+"""Users of the storage with fewer rights than the keys in .env: host reads, reader lists, too, writer writes, too.
 
 Each role's rights are conf/storage/<role>.json, a policy as AWS and MinIO know them, with the buckets' names put in.
 Its keys are in .env.<role>, to hand over as somebody's .env.
