@@ -36,11 +36,15 @@ class Foreign(Store):
             shutil.copytree(ROOT / "conf/storage", folder / "conf/storage")
         super().__init__(folder)
 
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
     def start(self) -> None:
         settings.make_keys(self.root)
         at = settings.read(self.root)
         here, console = (f"127.0.0.1:{at.address[1] + number}" for number in (0, 1))
-        data, versions = str(self.root / "data"), str(self.root / "versions")
+        data, versions = str(self.data), str(self.root / "versions")
         words = {
             "minio": ["server", data, "--address", here, "--console-address", console],
             "versitygw": ["--port", here, "posix", "--versioning-dir", versions, data],
