@@ -24,6 +24,7 @@ from gaia.storage.verify import Check, verify
 from released import clone, share
 from served import set_serving
 from servers import Foreign, as_aws, binary
+from test_hosts import objects_of
 
 WRITES = {"round trip", "speed", "listing", "latency", "links", "anonymous"}
 
@@ -108,7 +109,7 @@ def test_a_policy_names_the_buckets_and_nothing_else_changes(minio: Foreign) -> 
 
 
 def _sorted(statement: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    return sorted(statement["Action"]), sorted(statement["Resource"])
+    return sorted([statement["Effect"], *statement["Action"]]), sorted(statement["Resource"])
 
 
 def test_where_no_users_can_be_made_a_sentence_says_what_to_do(
@@ -234,6 +235,30 @@ def test_a_bucket_is_made_to_keep_old_versions_for_a_while_where_the_server_can_
         assert buckets.restore(store.client, bucket) == 0
     finally:
         store.end()
+
+
+def test_cleanup_says_what_is_not_freed_yet_and_what_undoes_it(mine: Project, minio: Foreign) -> None:
+    """The writer may delete, and what was deleted comes back by the keys of who may end old versions."""
+    become(mine, minio, "writer")
+    mine.run("git", "tag", "-a", "plants@v1.0.0", "-m", "first")
+    mine.edit("params.yaml", lambda p: p["lines"]["plants"].update(seed=9))
+    mine.repro()
+    mine.run("dvc", "push")
+    before = objects_of(minio)
+    mine.run("git", "reset", "--quiet", "--hard")
+    said = mine.run("gaia", "cleanup", "plants", "--remote", "--yes").stdout
+    models = minio.settings.buckets["models"]
+    kept = f"{models} keeps what is deleted for 30 days: no space is free before, and `gaia storage restore` undoes it"
+    assert kept in said, said
+    gone = before - objects_of(minio)
+    assert len(gone) > 2
+    refused = mine.run("gaia", "storage", "restore", ok=False)
+    assert refused.returncode == 1
+    assert "error: these keys may not delete versions of " in refused.stdout
+    minio.connect(mine)
+    done = json.loads(mine.run("gaia", "storage", "restore", "--json").stdout)
+    assert sum(done["restored"].values()) == len(gone)
+    assert objects_of(minio) == before
 
 
 def test_a_bucket_that_was_there_stays_as_its_owner_made_it(minio: Foreign, tmp_path: Path) -> None:

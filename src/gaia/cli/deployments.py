@@ -262,7 +262,7 @@ def _cleanup(asked: argparse.Namespace) -> None:
 
     objects = cleanup.unused(asked.yes) if asked.remote else []  # first, as it may refuse
     found = cleanup.cleanup(asked.line, asked.keep, asked.yes)
-    kept = cleanup.kept() if objects else {}
+    kept = cleanup.kept(objects)
     if asked.json:
         folders = [{"folder": str(each.folder), "bytes": each.size} for each in found]
         print_json({"removed": asked.yes, "folders": folders, "objects": objects, "kept": kept})
@@ -275,9 +275,7 @@ def _cleanup(asked: argparse.Namespace) -> None:
     print(f"{total} {'removed' if asked.yes else 'would be removed'}")
     for bucket, days in kept.items():
         until = f"for {days} days" if days else "until somebody deletes the old versions"
-        print(
-            f"{bucket} keeps what is deleted, {until}: it frees no space before, and `gaia storage restore` undoes it"
-        )
+        print(f"{bucket} keeps what is deleted {until}: no space is free before, and `gaia storage restore` undoes it")
     if not asked.yes and (found or objects):
         alone = "; fetch others' branches first, since what only those need would go, too" if objects else ""
         print(f"nothing was removed yet; repeat with --yes{alone}")

@@ -67,11 +67,14 @@ def unused(remove: bool = False, root: Path = Path()) -> list[str]:
     return sorted(before - _everything(client, root))
 
 
-def kept(root: Path = Path()) -> dict[str, int | None]:
-    """The buckets that keep what is deleted, so that it frees nothing yet: for how many days, or None if for ever, or
-    these keys may not know."""
+def kept(objects: list[str], root: Path = Path()) -> dict[str, int | None]:
+    """The buckets of these objects that keep what is deleted, so that it frees nothing yet: for how many days, or None
+    if for ever, or these keys may not know."""
+    if not objects:
+        return {}
     client = S3Client(settings.read(root))
-    found = {bucket: buckets.days(client, bucket) for bucket in client.settings.buckets.values()}
+    concerned = [name for name in client.settings.buckets.values() if any(o.startswith(f"{name}/") for o in objects)]
+    found = {bucket: buckets.days(client, bucket) for bucket in concerned}
     return {bucket: days for bucket, days in found.items() if days != 0}
 
 
