@@ -48,7 +48,7 @@ TINY = {
 }
 
 # Who needs one of these is `slow`: a project built with DVC, a server, or a whole training framework.
-BUILT = {"built", "kept", "chronicle", "drafted", "store"}
+BUILT = {"built", "kept", "chronicle", "drafted", "store", "aws"}
 TRAINING = {
     "test_accuracy", "test_speaking", "test_augmentation", "test_layers", "test_processes", "test_rehearsal",
     "test_training",

@@ -157,7 +157,7 @@ def _gitdir(project: Path) -> Path:
 
 def _store(root: Path) -> Mapping[str, str] | None:
     given = settings.read(root, keyless=True)
-    return settings.variables(given) if given.secret_key else None
+    return settings.variables(given) if given.known else None
 
 
 def _bring(origin: Origin, folder: Path) -> None:

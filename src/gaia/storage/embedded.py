@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gaia.errors import GaiaError
-from gaia.storage import certificate, client
+from gaia.storage import certificate, client, tls
 from gaia.storage.settings import ENV, Settings
 
 FOLDER = Path(".storage")  # its data, log and proof; mode 700
@@ -155,6 +155,12 @@ def refuse_busy(port: int, root: Path) -> None:
             pass
     elsewhere = f"set S3_ENDPOINT=http://127.0.0.1:<port> in {ENV}"
     holder = holder_of(port)
+    if not (holder and project_of(holder)) and tls.speaks(("127.0.0.1", port)):
+        who = f"{holder.name()} (pid {holder.pid})" if holder else "somebody"
+        raise GaiaError(
+            f"port {port} is busy: {who} answers there by https",
+            f"set S3_ENDPOINT=https://127.0.0.1:{port} and its keys in {ENV} if it is yours; else {elsewhere}",
+        )
     if holder is None:
         raise GaiaError(
             f"port {port} is busy",

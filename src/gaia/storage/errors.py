@@ -6,17 +6,20 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, first_line
 
 # Not `dvc push`: where a folder's listing is, DVC believes its files to be there, and whole.
 STORE_ANEW = "`gaia storage verify --mend` stores it anew, in a clone that has it in its cache"
 LOG = ".storage/log where it is the embedded server's"
-RIGHTS = "check what the keys in .env are allowed: conf/storage has three policies, and docs/cli.md what each is for"
+RIGHTS = "docs/cli.md (storage up) says what each verb takes, and conf/storage has a policy for it"
 _VERBS = {
-    "ListObjectsV2": "list", "ListObjectVersions": "list the versions of", "ListBuckets": "see",
-    "DeleteObject": "delete", "DeleteObjects": "delete from", "CreateBucket": "make",
-    **dict.fromkeys(("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart"), "write"),
+    **dict.fromkeys(("GET", "ListObjectsV2"), "list"), "ListObjectVersions": "list the versions of",
+    "ListBuckets": "see", "CreateBucket": "make", "DeleteObjects": "delete from",
+    **dict.fromkeys(("DELETE", "DeleteObject"), "delete"),
+    **dict.fromkeys(("PUT", "POST", "PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart"), "write"),
 }  # fmt: skip
+NAMES = "S3_BUCKET_MODELS, S3_BUCKET_IMAGES and S3_BUCKET_DATA in .env name others"
+_AWS = ".amazonaws.com"
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
 
 
@@ -26,6 +29,10 @@ class StorageError(GaiaError):
 
 class Unreachable(StorageError):
     """No server answers at the endpoint, or not in time."""
+
+
+class Untrusted(Unreachable):
+    """Somebody listens at the endpoint, but there is no safe way in: a certificate, or TLS on one side alone."""
 
 
 class Refused(StorageError):
@@ -52,8 +59,9 @@ class Corrupted(StorageError):
     """What came is not what was stored."""
 
 
-def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
-    """The typed error for botocore's ClientError on `what` (`models/files/md5/ab/cd`, or a bucket)."""
+def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the keys") -> StorageError:
+    """The typed error for botocore's ClientError on `what` (`models/files/md5/ab/cd`, or a bucket); `keys` says where
+    those are from with which it was asked."""
     said = error.response.get("Error", {})
     code, message = str(said.get("Code", "")), str(said.get("Message", "")).rstrip(".")
     metadata = error.response.get("ResponseMetadata", {})
@@ -63,12 +71,26 @@ def from_client_error(error: Any, endpoint: str, what: str) -> StorageError:
         return Refused(f"{endpoint} refuses requests from this clock, which is {_apart(skew)}", "set the clock")
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
         wrong = "access key" if code == "InvalidAccessKeyId" else "secret key"
-        return Refused(f"{endpoint} doesn't know this {wrong}", "check S3_ACCESS_KEY and S3_SECRET_KEY in .env")
+        return Refused(f"{endpoint} doesn't know this {wrong}", f"check {keys}")
+    if code in ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
+        return Refused(
+            f"{endpoint} takes the session token no more ({code})",
+            f"renew {keys}; keys of AWS's chain (S3_PROFILE) are renewed by themselves, those in .env are not",
+        )
+    if elsewhere := _region(code, said, metadata):
+        at_aws = f", and S3_ENDPOINT=https://s3.{elsewhere}.amazonaws.com" if _AWS in endpoint else ""
+        return Refused(
+            f"{endpoint} refuses S3_REGION for {what}: it is {elsewhere}", f"set S3_REGION={elsewhere} in .env{at_aws}"
+        )
+    if code == "BucketAlreadyExists":
+        return Refused(f"the bucket {what} at {endpoint} is somebody else's", NAMES)
     if status == 403:
-        asked = str(error.operation_name)
-        if asked in ("GetObject", "HeadObject"):
-            return Unreadable(f"{what} is not at {endpoint}, or these keys may not read it", RIGHTS)
-        return NotAllowed(f"these keys may not {_VERBS.get(asked, f'ask for {asked} of')} {what} at {endpoint}", RIGHTS)
+        asked = str(error.operation_name)  # or the method
+        if "/" in what and asked in ("GET", "HEAD", "GetObject", "HeadObject"):
+            return Unreadable(f"{what} is not at {endpoint}, or these keys may not read it", f"check {keys}; {RIGHTS}")
+        others = f"; a name is given once for all of AWS: {NAMES}" if _AWS in endpoint and "/" not in what else ""
+        may_not = f"these keys may not {_VERBS.get(asked, f'ask for {asked} of')} {what}"
+        return NotAllowed(f"{may_not} at {endpoint}", f"check {keys} and what they are allowed{others}; {RIGHTS}")
     if code == "NoSuchBucket":
         return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}", "`gaia storage up` makes it")
     if status == 404:
@@ -89,13 +111,18 @@ def from_connection(error: Exception, endpoint: str) -> Unreachable:
             f"{endpoint} can't be reached through the proxy {proxy}, which a variable names",
             f"set HTTP_PROXY or HTTPS_PROXY right, or NO_PROXY={host} to pass by it",
         )
-    if kind == "SSLError" or "certificate" in str(error).lower():
-        return Unreachable(
-            f"{endpoint} has no certificate that is trusted here", "AWS_CA_BUNDLE=<file> names the authorities to trust"
-        )
+    if kind == "SSLError":
+        return Unreachable(f"there is no way by TLS to {endpoint}: {first_line(error)}.")
     if "imeout" in kind:
         return Unreachable(f"{endpoint} did not answer in time", "check the network and the server, and repeat")
     return Unreachable(f"no server answers at {endpoint}", "`make storage` starts one here, or check S3_ENDPOINT")
+
+
+def _region(code: str, said: dict[str, Any], metadata: dict[str, Any]) -> str:
+    """Where what was asked for is, if the answer is that it is elsewhere."""
+    if code not in ("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "301", "307"):
+        return ""
+    return str(said.get("Region") or metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region") or "")
 
 
 def _skew(headers: dict[str, str]) -> float:

@@ -1,10 +1,12 @@
 """What DVC needs to know beyond the tracked .dvc/config: endpoint and keys, in the git-ignored .dvc/config.local; and
-what it must not hear of: the profiles and proxies that this host has for other services.
+what it must not hear of: the profiles and proxies that this host has for other services. Where a profile or a role of
+AWS's is to give the keys, it hears of just these.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,23 @@ from gaia.storage.settings import Settings
 
 LOCAL = Path(".dvc/config.local")
 PROFILE = Path(".storage/profile")  # for AWS's libraries, in place of the files in HOME
-_EMPTY = "# DVC asks for the storage with this profile, which says nothing, so that none of yours does.\n{}"
+_PROFILE = """\
+# DVC asks for the storage with this profile, which says nothing, so that none of yours does.
+[{name}]
+[profile {name}]
+{addressing}"""
 _NAME = "gaia"
 _UNPROXIED = ("127.0.0.1", "localhost")
+# The options of a remote that the settings say; a server's own `ssl_verify = false` is a user's, and stays.
+_OURS = (
+    "url", "endpointurl", "region", "access_key_id", "secret_access_key", "session_token", "profile", "configpath",
+    "credentialpath", "ssl_verify",
+)  # fmt: skip
+# What AWS's chain of keys reads; .githooks/environment has the same.
+CHAIN = (
+    "PROFILE|DEFAULT_PROFILE|CONFIG_FILE|SHARED_CREDENTIALS_FILE|LOGIN_CACHE_DIRECTORY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|"
+    "SESSION_TOKEN|CREDENTIAL_EXPIRATION|ROLE_[A-Z_]+|WEB_IDENTITY_TOKEN_FILE|CONTAINER_[A-Z_]+|EC2_METADATA_[A-Z_0-9]+"
+)
 
 
 def write(settings: Settings, root: Path = Path()) -> None:
@@ -32,9 +48,12 @@ def write(settings: Settings, root: Path = Path()) -> None:
         if not file.parent.is_dir():
             raise GaiaError(f"{file.parent} is missing", "run this in the project's folder")
         profile = root / PROFILE
-        profile.parent.mkdir(mode=0o700, exist_ok=True)
-        with files.replaced(profile, mode=0o600) as beside:
-            beside.write_text(_EMPTY.format(f"[{_NAME}]\n[profile {_NAME}]\n"), encoding="utf-8")
+        if settings.chain:
+            profile.unlink(missing_ok=True)
+        else:
+            profile.parent.mkdir(mode=0o700, exist_ok=True)
+            with files.replaced(profile, mode=0o600) as beside:
+                beside.write_text(_profile(settings), encoding="utf-8")
         with files.replaced(file, mode=0o600) as beside:
             if file.exists():
                 shutil.copyfile(file, beside)
@@ -42,9 +61,8 @@ def write(settings: Settings, root: Path = Path()) -> None:
             config.files["local"] = str(beside)  # DVC itself would write into the file
             with config.edit("local", validate=False) as local:
                 for name, values in _wanted(settings, root).items():
-                    kept = local.setdefault("remote", {}).get(name, {})
-                    if str(kept.get("ssl_verify")).lower() == "true":  # ours, of a server that was here
-                        del kept["ssl_verify"]
+                    there = local.setdefault("remote", {}).get(name, {})
+                    kept = {option: value for option, value in there.items() if not _is_ours(option, value)}
                     local["remote"][name] = {**kept, **values}
     except ConfigError as error:
         raise GaiaError(f"{file}: {error}.") from None
@@ -60,10 +78,12 @@ def agree(settings: Settings, root: Path = Path()) -> bool:
         remotes = Config(dvc_dir=str(root / LOCAL.parent)).get("remote", {})
     except ConfigError as error:
         raise GaiaError(f"{root / LOCAL.parent}: {error}.") from None
-    return (root / PROFILE).is_file() and all(
-        str(remotes.get(name, {}).get(option)) == str(value)
-        for name, values in _wanted(settings, root).items()
-        for option, value in values.items()
+    profile, wanted = root / PROFILE, _wanted(settings, root)
+    said = profile.read_text(encoding="utf-8") if profile.is_file() else None
+    return said == (None if settings.chain else _profile(settings)) and all(
+        {option: str(value) for option, value in remotes.get(name, {}).items() if _is_ours(option, value)}
+        == {option: str(value) for option, value in values.items()}
+        for name, values in wanted.items()
     )
 
 
@@ -72,9 +92,8 @@ def environment(root: Path = Path()) -> dict[str, str]:
 
     DVC can't be told by its settings of the proxy that leads to no server here, nor not to read ~/.aws/config.
     """
-    given = {
-        name: value for name, value in os.environ.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"
-    }
+    heard = re.compile(f"(?!AWS_).*|AWS_(CA_BUNDLE{f'|{CHAIN}' if _by_chain(root) else ''})", re.DOTALL)
+    given = {name: value for name, value in os.environ.items() if heard.fullmatch(name)}
     known = given.get("no_proxy") or given.get("NO_PROXY") or ""
     passed = known if known == "*" else ",".join(filter(None, (known, *_UNPROXIED)))
     given |= dict.fromkeys(("no_proxy", "NO_PROXY"), passed)
@@ -95,21 +114,41 @@ def in_the_way(settings: Settings) -> tuple[str, str] | None:
     return None
 
 
+def _by_chain(root: Path) -> bool:
+    """Whether DVC's remotes were told no keys, since AWS's chain gives them."""
+    try:
+        told = (root / LOCAL).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "endpointurl" in told and "access_key_id" not in told
+
+
+def _is_ours(option: str, value: object) -> bool:
+    return option in _OURS and (option, str(value).lower()) != ("ssl_verify", "false")
+
+
+def _profile(settings: Settings) -> str:
+    addressing = "s3 =\n    addressing_style = virtual\n" if settings.virtual else ""
+    return _PROFILE.format(name=_NAME, addressing=addressing)
+
+
 def _wanted(settings: Settings, root: Path) -> dict[str, dict[str, Any]]:
     from dvc.config_schema import RelPath
 
     profile = RelPath((root / PROFILE).resolve())  # as DVC keeps one from its file on: so that a project can be moved
-    past = {"profile": _NAME, "configpath": profile, "credentialpath": profile}
-    if settings.here:
-        past["ssl_verify"] = True  # and not AWS_CA_BUNDLE
+    own = {
+        "access_key_id": settings.access_key,
+        "secret_access_key": settings.secret_key,
+        "session_token": settings.session_token,
+        **{"profile": _NAME, "configpath": profile, "credentialpath": profile},
+    }
+    common = {
+        "endpointurl": settings.endpoint,
+        "region": settings.region,
+        "ssl_verify": settings.ca_bundle or settings.here,  # here: not AWS_CA_BUNDLE
+        **({"profile": settings.profile} if settings.chain else own),
+    }
     return {
-        name: {
-            "url": f"s3://{bucket}",
-            "endpointurl": settings.endpoint,
-            "region": settings.region,
-            "access_key_id": settings.access_key,
-            "secret_access_key": settings.secret_key,
-            **past,
-        }
+        name: {"url": f"s3://{bucket}", **{option: value for option, value in common.items() if value}}
         for name, bucket in settings.buckets.items()
     }

@@ -23,10 +23,9 @@ def up(root: Path = Path(), *, roles: bool = False) -> dict[str, Any]:
     Raises GaiaError if there can be no server, and names who holds the port; then no keys are made for it.
     """
     with FileLock(embedded.close_folder(root) / "lock", mode=0o600):
-        if not settings.keys(root) and (address := settings.read(root, keyless=True)).here:
-            embedded.refuse_busy(
-                address.address[1], root
-            )  # who listens there was started with other keys than new ones
+        wanted = settings.read(root, keyless=True)
+        if wanted.ours and not settings.keys(root):  # who listens there was started with other keys than new ones
+            embedded.refuse_busy(wanted.address[1], root)
         settings.make_keys(root)  # by one alone: a second pair would lock the first one's server
         at = settings.read(root)
         if embedded.is_open(root):
@@ -35,6 +34,11 @@ def up(root: Path = Path(), *, roles: bool = False) -> dict[str, Any]:
             if not at.here:
                 raise Unreachable(
                     f"no server answers at {at.endpoint} (S3_ENDPOINT)", "start it there, or check the address"
+                )
+            if not at.ours:
+                raise Unreachable(
+                    f"no server answers at {at.endpoint} (S3_ENDPOINT), and one started here speaks http with own keys",
+                    f"start yours, or set S3_ENDPOINT=http://127.0.0.1:<port> in {ENV}",
                 )
             if docker.available():
                 embedded.refuse_busy(at.address[1], root)

@@ -16,8 +16,11 @@ from typing import Any
 
 from gaia.errors import GaiaError
 from gaia.storage import buckets as made
-from gaia.storage.client import PART, THREADS, S3Client
+from gaia.storage import settings
+from gaia.storage.client import S3Client
 from gaia.storage.errors import NotAllowed, Refused, StorageError
+from gaia.storage.streams import PART
+from gaia.storage.wire import THREADS
 
 KEYS = 1_001  # one more than a page of a listing
 
@@ -57,7 +60,7 @@ class Scratch:
 
 def wrong_keys(at: Scratch) -> str:
     """Wrong keys are refused."""
-    known = at.client.settings
+    known = settings.with_keys(at.client.settings)
     for wrong in (replace(known, secret_key=secrets.token_hex(20)), replace(known, access_key=secrets.token_hex(8))):
         try:
             S3Client(wrong, attempts=1).bucket_exists(at.bucket)
@@ -141,7 +144,7 @@ def links(at: Scratch) -> str:
 
 def anonymous(at: Scratch) -> str:
     """Who has no keys is refused."""
-    status = _status(f"{at.client.endpoint}/{at.bucket}/{at.put('private')}", at)
+    status = _status(f"{at.client.settings.bucket_url(at.bucket)}/{at.put('private')}", at)
     if status not in (401, 403):
         raise GaiaError(
             f"who has no keys is answered with HTTP {status} instead of being refused", f"make {at.bucket} private"
@@ -153,7 +156,7 @@ def refused_or_missing(at: Scratch) -> str:
     """A refused object (403) can be told from a missing one (404)."""
     absent = f"{at.prefix}absent"
     next(at.client.list_objects(at.bucket, absent), None)  # who may not list can't tell
-    stranger = S3Client(replace(at.client.settings, secret_key=secrets.token_hex(20)), attempts=1)
+    stranger = S3Client(replace(settings.with_keys(at.client.settings), secret_key=secrets.token_hex(20)), attempts=1)
     try:
         stranger.object_exists(at.bucket, absent)
     except Refused:
@@ -163,9 +166,11 @@ def refused_or_missing(at: Scratch) -> str:
 
 
 def _status(link: str, at: Scratch) -> int:
-    proxies: dict[str, str] | None = {} if at.client.settings.here else None  # as the client asks
+    known = at.client.settings  # asked as the client asks
+    ways = (urllib.request.ProxyHandler({} if known.here else None),
+            urllib.request.HTTPSHandler(context=settings.trust(known)))  # fmt: skip
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open(link, timeout=30) as answer:
+        with urllib.request.build_opener(*ways).open(link, timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

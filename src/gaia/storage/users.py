@@ -39,7 +39,7 @@ def make(at: Settings, root: Path = Path()) -> list[Path]:
         keys = _keys(role, at, root)
         given |= {f"USER_{role.upper()}_{name.removeprefix('S3_')}": key for name, key in zip(KEYS, keys, strict=True)}
         made.append(
-            _hand_over(role, replace(at, access_key=keys[0], secret_key=keys[1]), root)
+            _hand_over(role, replace(at, access_key=keys[0], secret_key=keys[1], session_token="", profile=""), root)
         )  # before they are good:
     run(root, at, given)  # whoever is killed here asks again, and leaves no user whose keys nobody knows
     return made
@@ -84,7 +84,7 @@ def _hand_over(role: str, at: Settings, root: Path) -> Path:
     file = _file(role, root)
     given = {name: value for name, value in settings.variables(at).items() if value}
     lines = [
-        f"# What {FOLDER / f'{role}.json'} allows. Somebody's {ENV}, with S3_ENDPOINT as it is reached from there.",
+        f"# What {FOLDER / f'{role}.json'} allows. Somebody's {ENV}, with places as they are there (S3_ENDPOINT, S3_CA_BUNDLE).",
         *(dotenv.line(name, value) for name, value in given.items()),
     ]
     with files.replaced(file, durable=True, mode=0o600) as beside:
