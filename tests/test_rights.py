@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -16,7 +17,7 @@ from conftest import ROOT, Project, Store, until
 from gaia.deployments import servers
 from gaia.errors import GaiaError
 from gaia.status import status
-from gaia.storage import buckets, remotes, server, settings, users
+from gaia.storage import buckets, cache, remotes, server, settings, users
 from gaia.storage.client import S3Client
 from gaia.storage.errors import NotAllowed, Unreachable, Unreadable
 from gaia.storage.settings import Settings
@@ -46,6 +47,8 @@ def mine(drafted: Project, minio: Foreign, tmp_path: Path) -> Project:
     """A small project whose objects the MinIO has."""
     shutil.copytree(drafted.root, tmp_path / "mine", symlinks=True)
     project = minio.connect(Project(tmp_path / "mine"))
+    for bucket in minio.settings.buckets.values():
+        buckets.erase(minio.client, bucket, "")
     minio.fill(project, "HEAD")
     return project
 
@@ -146,7 +149,9 @@ def test_the_reader_is_told_what_was_skipped(mine: Project, minio: Foreign) -> N
     assert set(skipped) == WRITES
     assert all(check["said"].startswith("these keys may not write ") and check["ok"] for check in skipped.values())
     assert left(minio) == []
-    with pytest.raises(NotAllowed, match=r"these keys may not write \S+/x at http\S+; check what the keys in .env are"):
+    with pytest.raises(
+        NotAllowed, match=r"these keys may not write \S+/x at http\S+; check S3_ACCESS_KEY and "
+    ):
         S3Client(at).upload_file(mine.path("dvc.lock"), at.buckets["models"], "x")
     assert not S3Client(at).object_exists(at.buckets["models"], "missing")
 
@@ -316,6 +321,19 @@ def test_what_is_missing_is_named_once_with_its_version_and_a_cure_that_cures(mi
     [said] = [check.said for check in verify(mine.root) if check.state == "failed"]
     assert " of plants@v1.0.0 (missing, " in said
     assert "delete" not in said
+    mine.run("gaia", "push", "--all")
+    assert states(verify(mine.root, deep=True))["failed"] == set()
+
+    harmed = mine.path(".dvc/cache", cache.key(re.search(r"files/md5/(..)/(\S+)\)", said).expand(r"\1\2")))
+    content = harmed.read_bytes()
+    harmed.chmod(0o644)
+    harmed.write_bytes(b"x" + content[1:])
+    [said] = [check.said for check in verify(mine.root, deep=True) if check.state == "failed"]
+    assert said.endswith(f"; delete it from {mine.path('.dvc/cache')}, and `gaia pull --all` brings it whole.")
+    harmed.unlink()
+    mine.run("gaia", "pull", "--all")
+    assert harmed.read_bytes() == content
+    assert states(verify(mine.root, deep=True))["failed"] == set()
 
 
 def test_a_server_that_is_gone_is_not_reached(minio: Foreign) -> None:

@@ -34,15 +34,13 @@ def make(at: Settings, root: Path = Path()) -> list[Path]:
             "there is no `mc` of MinIO on PATH, by which users are made where Docker doesn't run the server here",
             f"install it, or make users elsewhere with the policies in {FOLDER}",
         )
-    given, made = settings.variables(at), []
+    given, files_made = settings.variables(at), []
     for role in ROLES:
         keys = _keys(role, at, root)
         given |= {f"USER_{role.upper()}_{name.removeprefix('S3_')}": key for name, key in zip(KEYS, keys, strict=True)}
-        made.append(
-            _hand_over(role, replace(at, access_key=keys[0], secret_key=keys[1], session_token="", profile=""), root)
-        )  # before they are good:
-    run(root, at, given)  # whoever is killed here asks again, and leaves no user whose keys nobody knows
-    return made
+        files_made.append(_hand_over(role, keys, at, root))
+    run(root, at, given)  # after the files, so that a kill leaves no user whose keys nobody knows
+    return files_made
 
 
 def _keys(role: str, at: Settings, root: Path) -> tuple[str, ...]:
@@ -80,12 +78,12 @@ def _by_hand(root: Path, at: Settings, given: dict[str, str]) -> None:
         )
 
 
-def _hand_over(role: str, at: Settings, root: Path) -> Path:
+def _hand_over(role: str, keys: tuple[str, ...], at: Settings, root: Path) -> Path:
     file = _file(role, root)
-    given = {name: value for name, value in settings.variables(at).items() if value}
+    theirs = replace(at, access_key=keys[0], secret_key=keys[1], session_token="", profile="")
     lines = [
-        f"# What {FOLDER / f'{role}.json'} allows. Somebody's {ENV}, with places as they are there (S3_ENDPOINT, S3_CA_BUNDLE).",
-        *(dotenv.line(name, value) for name, value in given.items()),
+        f"# What {FOLDER / f'{role}.json'} allows: somebody's {ENV}, with S3_ENDPOINT as it is reached from there.",
+        *(dotenv.line(name, value) for name, value in settings.variables(theirs).items()),
     ]
     with files.replaced(file, durable=True, mode=0o600) as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
