@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import ROOT, Project, Store, free_ports
 from gaia.deployments import activation
 from gaia.registry import tags
 from gaia.status import status
+from gaia.storage import remotes, settings
 
 
 def models(project: Project) -> dict[str, bytes]:
@@ -64,12 +66,16 @@ def test_a_checkout_in_a_new_clone_fetches_what_its_cache_lacks(
     assert clone.repro() == set()
 
 
-def test_a_push_without_its_storage_says_how_to_have_it_and_pushes_nothing(small: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [False, True])
+def test_a_push_without_its_storage_says_how_to_have_it_and_pushes_nothing(
+    small: Project, tmp_path: Path, before: bool
+) -> None:
     small.run("git", "init", "--quiet", "--bare", str(tmp_path / "origin.git"))
     small.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))
-    with_hooks(small).run("git", "push", "--quiet", "origin", "main")
-    for bucket in ("models", "plants-images", "data"):
-        small.run("dvc", "remote", "modify", "--local", bucket, "endpointurl", f"http://127.0.0.1:{free_ports()}")
+    with_hooks(small, before).run("git", "push", "--quiet", "origin", "main")
+    nowhere = replace(settings.read(small.root), endpoint=f"http://127.0.0.1:{free_ports()}")
+    small.path(".env").write_text("".join(f"{key}={value}\n" for key, value in settings.variables(nowhere).items()))
+    remotes.write(nowhere, small.root)
     small.commit("one more")
     refused = small.run("git", "push", "--quiet", "origin", "main", ok=False)
     assert refused.returncode != 0

@@ -4,6 +4,7 @@ be overwritten. DVC's notes of the files are as it would have left them, so that
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -72,7 +73,7 @@ def _noted(root: Path, settings: dict[str, Any]) -> Iterator[State]:
     from dvc_data.hashfile import state as notes
 
     moved = [os.environ.get(_OF_DVC), settings.get("core", {}).get("site_cache_dir")]
-    asked = [str(root.absolute()), root.stat().st_ino, os.getuid(), version("dvc"), *moved]
+    asked = [str(root.absolute()), root.stat().st_ino, getpass.getuser(), version("dvc"), *moved]
     place = None
     with suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads((root / NOTES).read_bytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import StringIO
@@ -22,6 +23,7 @@ from gaia.registry.git import blobs, commit, git
 from gaia.storage import dvc
 
 KEPT = dvc.TMP / "gaia-needed"  # by commit, or by what the workspace's files hold; nothing is lost with it
+_ID = re.compile("[0-9a-f]{40}")  # of a commit
 _FORMAT = 1  # of what is kept there
 _TELLS = ("outs", "metrics", "plots", "vars", "wdir", "foreach", "matrix")  # of a stage: what it makes, and how often
 Read = Callable[[str], bytes | None]  # a file of a revision, by its path; None if there is none
@@ -43,9 +45,8 @@ def outputs(revision: str | None, root: Path = Path()) -> list[Output]:
     Raises GaiaError if the revision names no commit, or what says so can't be read.
     """
     if revision:
-        wanted = commit(revision, root)
-        names, read = _committed(wanted, root)
-        return _remembered(wanted, wanted, lambda: sorted(_pinned(names(), read, revision)), root)
+        wanted = revision if _ID.fullmatch(revision) else commit(revision, root)  # Git takes longer than the rest
+        return _remembered(wanted, wanted, lambda: sorted(_pinned(*_committed(wanted, root), revision)), root)
     names_here, read, seen = _lying(root)
     mark = hashlib.sha256(repr([(name, read(name)) for name in _looked_at(names_here)]).encode()).hexdigest()
     seen.clear()
@@ -56,12 +57,9 @@ def outputs(revision: str | None, root: Path = Path()) -> list[Output]:
     return _remembered("workspace", mark, ask, root, lambda: seen <= set(_looked_at(names_here)))
 
 
-def _committed(wanted: str, root: Path) -> tuple[Callable[[], list[str]], Read]:
-    def names() -> list[str]:
-        listed = git("ls-tree", "-r", "-z", "--name-only", wanted, root=root).split("\0")
-        return [name for name in listed if _says(name)]
-
-    return names, lambda path: blobs([f"{wanted}:./{path}"], root)[0]
+def _committed(wanted: str, root: Path) -> tuple[list[str], Read]:
+    listed = git("ls-tree", "-r", "-z", "--name-only", commit(wanted, root), root=root).split("\0")
+    return [name for name in listed if _says(name)], lambda path: blobs([f"{wanted}:./{path}"], root)[0]
 
 
 def _lying(root: Path) -> tuple[list[str], Read, set[str]]:

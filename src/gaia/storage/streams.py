@@ -62,8 +62,7 @@ def download(
     answer = wire.get(bucket, key)
     size = int(answer.headers["Content-Length"])
     if size > PART and parts:
-        answer.close()
-        _gather(wire, bucket, key, path, size, md5, progress, parts)
+        _gather(wire, bucket, key, path, size, md5, progress, answer, parts)
         return
     with files.replaced(path) as beside:
         digest = _fill(wire, bucket, key, beside, size, progress, answer)
@@ -71,16 +70,18 @@ def download(
 
 
 def _gather(
-    wire: Wire, bucket: str, key: str, path: Path, size: int, md5: str | None, progress: Progress | None, parts: Path
-) -> None:
+    wire: Wire, bucket: str, key: str, path: Path, size: int, md5: str | None, progress: Progress | None, begun: Any,
+    parts: Path,
+) -> None:  # fmt: skip
     from filelock import FileLock
 
     parts.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{parts}.lock"):  # another process that wants the same waits, and finds it here
         if md5 and files.md5(path) == md5:
+            begun.close()
             return
         done = Path(f"{parts}.done")
-        digest = _fill(wire, bucket, key, parts, size, progress, None, done)
+        digest = _fill(wire, bucket, key, parts, size, progress, begun, done)
         done.unlink()
         try:
             _compare(digest, md5, wire, bucket, key)
@@ -112,6 +113,8 @@ def _fill(
     def bring(number: int, begun: Any = None) -> None:
         start, stop = starts[number], min(starts[number] + PART, size)
         if noted[number]:
+            if begun:
+                begun.close()
             if progress:
                 progress(stop - start)
             return
