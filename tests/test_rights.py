@@ -149,9 +149,7 @@ def test_the_reader_is_told_what_was_skipped(mine: Project, minio: Foreign) -> N
     assert set(skipped) == WRITES
     assert all(check["said"].startswith("these keys may not write ") and check["ok"] for check in skipped.values())
     assert left(minio) == []
-    with pytest.raises(
-        NotAllowed, match=r"these keys may not write \S+/x at http\S+; check S3_ACCESS_KEY and "
-    ):
+    with pytest.raises(NotAllowed, match=r"these keys may not write \S+/x at http\S+; check S3_ACCESS_KEY and "):
         S3Client(at).upload_file(mine.path("dvc.lock"), at.buckets["models"], "x")
     assert not S3Client(at).object_exists(at.buckets["models"], "missing")
 
@@ -202,7 +200,13 @@ def test_a_host_with_keys_to_read_serves_predicts_syncs_and_rolls_back(
     (tmp_path / "new.csv").write_text("species,days\noyster,30\n")
     for how in (("--stage", "prod"), ("--version", "v1.2.0")):  # what is here, and what the storage has
         assert '"answer"' in host.run("gaia", "predict", "spores", *how, str(tmp_path / "new.csv"), "--json").stdout
-    host.run("gaia", "sync")
+    for verb in (
+        ("storage", "ls", "spores"),
+        ("storage", "url", "spores@v1.1.0"),
+        ("pull", "spores@v1.2.0"),
+        ("sync",),
+    ):
+        host.run("gaia", *verb)
     host.run("gaia", "rollback", "spores", "--reason", "a test", "--yes")
     assert folder.resolve().name.startswith("v1.0.0")
     said = json.loads(host.run("gaia", "status", "--json", ok=False).stdout.partition("error:")[0])
