@@ -147,7 +147,7 @@ def test_the_reader_is_told_what_was_skipped(mine: Project, minio: Foreign) -> N
     done = json.loads(mine.run("gaia", "storage", "verify", "--json").stdout)
     skipped = {check["name"]: check for check in done if check["state"] == "skipped"}
     assert set(skipped) == WRITES
-    assert all(check["said"].startswith("these keys may not write ") and check["ok"] for check in skipped.values())
+    assert all(check["said"] == "these keys may not write" and check["ok"] for check in skipped.values())
     assert left(minio) == []
     with pytest.raises(NotAllowed, match=r"these keys may not write \S+/x at http\S+; check S3_ACCESS_KEY and "):
         S3Client(at).upload_file(mine.path("dvc.lock"), at.buckets["models"], "x")

@@ -42,6 +42,8 @@ class Refused(StorageError):
 class NotAllowed(Refused):
     """The keys are right, and may not do this: whoever made them didn't give them the right to it."""
 
+    verb = ""  # what they may not: write, list
+
 
 class Unreadable(Refused):
     """There is no such object, or the keys may not read it: only who may list the bucket is told which."""
@@ -89,8 +91,13 @@ def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the key
         if "/" in what and asked in ("GET", "HEAD", "GetObject", "HeadObject"):
             return Unreadable(f"{what} is not at {endpoint}, or these keys may not read it", f"check {keys}; {RIGHTS}")
         others = f"; a name is given once for all of AWS: {NAMES}" if _AWS in endpoint and "/" not in what else ""
-        may_not = f"these keys may not {_VERBS.get(asked, f'ask for {asked} of')} {what}"
-        return NotAllowed(f"{may_not} at {endpoint}", f"check {keys} and what they are allowed{others}; {RIGHTS}")
+        verb = _VERBS.get(asked, f"ask for {asked} of")
+        refusal = NotAllowed(
+            f"these keys may not {verb} {what} at {endpoint}",
+            f"check {keys} and what they are allowed{others}; {RIGHTS}",
+        )
+        refusal.verb = verb
+        return refusal
     if code == "NoSuchBucket":
         return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}", "`gaia storage up` makes it")
     if status == 404:

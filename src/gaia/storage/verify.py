@@ -86,7 +86,8 @@ def _checked(name: str, check: Callable[..., str], known: dict[str, str], at: ob
         return Check(name, OK, check(at))
     except GaiaError as error:
         if isinstance(error, NotAllowed) and isinstance(at, Scratch):  # to try the server is more than its use takes
-            return Check(name, SKIPPED, error.problems[0].found.rstrip("."))
+            why = f"these keys may not {error.verb}" if error.verb else error.problems[0].found.rstrip(".")
+            return Check(name, SKIPPED, why)
         new = [problem for problem in error.problems if problem.found not in known]
         if not new:
             return Check(name, SKIPPED, f"for what {known[error.problems[0].found]} found")
