@@ -19,9 +19,10 @@ import pytest
 from conftest import GIVEN, Project, Store, until
 from gaia.files import md5
 from gaia.paths import BUCKETS
-from gaia.storage import objects, remotes, transfer
+from gaia.storage import docker, objects, remotes, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused, StorageError, Unreachable
+from servers import Foreign
 from test_objects import flip, needed
 
 LARGE = 80_000_000
@@ -70,11 +71,14 @@ def test_a_flipped_byte_in_the_cache_is_named_by_verify_and_mended_by_fetching(s
 # A server that dies
 
 
-@pytest.fixture
-def mortal(drafted: Project, tmp_path: Path) -> Iterator[tuple[Project, Store]]:
-    """A project with one large file, and a server of its own."""
+@pytest.fixture(params=["embedded", "minio"])
+def mortal(
+    request: pytest.FixtureRequest, drafted: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Project, Store]]:
+    """A project with one large file, and a server of its own, which a test may kill, whatever else runs here."""
+    monkeypatch.setattr(docker, "available", lambda: False)
     (tmp_path / "store").mkdir()
-    store = Store(tmp_path / "store")
+    store = Store(tmp_path / "store") if request.param == "embedded" else Foreign(tmp_path / "store", request.param)
     shutil.copytree(drafted.root, tmp_path / "project", symlinks=True)
     project = store.connect(Project(tmp_path / "project"))
     project.path("large.bin").write_bytes(random.Random(1).randbytes(LARGE))
@@ -106,7 +110,7 @@ def killed_meanwhile(project: Project, store: Store, folder: Path, *command: str
 
 def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_run_completes(mortal: tuple[Project, Store]) -> None:
     project, store = mortal
-    done = killed_meanwhile(project, store, store.root / ".storage/data", "dvc", "push")
+    done = killed_meanwhile(project, store, store.data, "dvc", "push")
     assert done.returncode != 0, "it was over before the server died"
     store.start()
     client = S3Client(store.settings)

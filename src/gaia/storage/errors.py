@@ -11,6 +11,13 @@ from gaia.errors import GaiaError, first_line
 # Not `dvc push`: where a folder's listing is, DVC believes its files to be there, and whole.
 STORE_ANEW = "`gaia storage verify --mend` stores it anew, in a clone that has it in its cache"
 LOG = ".storage/log where it is the embedded server's"
+RIGHTS = "docs/cli.md (storage up) says what each verb takes, and conf/storage has a policy for it"
+_VERBS = {
+    **dict.fromkeys(("GET", "ListObjectsV2"), "list"), "ListObjectVersions": "list the versions of",
+    "ListBuckets": "see", "CreateBucket": "make", "DeleteObjects": "delete from",
+    **dict.fromkeys(("DELETE", "DeleteObject"), "delete"),
+    **dict.fromkeys(("PUT", "POST", "PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart"), "write"),
+}  # fmt: skip
 NAMES = "S3_BUCKET_MODELS, S3_BUCKET_IMAGES and S3_BUCKET_DATA in .env name others"
 _AWS = ".amazonaws.com"
 MAX_SKEW = 300  # seconds; servers refuse requests whose clock is 15 minutes off
@@ -30,6 +37,16 @@ class Untrusted(Unreachable):
 
 class Refused(StorageError):
     """The server answers, and says no: wrong keys, missing rights, a wrong clock (HTTP 403)."""
+
+
+class NotAllowed(Refused):
+    """The keys are right, and may not do this: whoever made them didn't give them the right to it."""
+
+    verb = ""  # what they may not: write, list
+
+
+class Unreadable(Refused):
+    """There is no such object, or the keys may not read it: only who may list the bucket is told which."""
 
 
 class Missing(StorageError):
@@ -70,8 +87,17 @@ def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the key
     if code == "BucketAlreadyExists":
         return Refused(f"the bucket {what} at {endpoint} is somebody else's", NAMES)
     if status == 403:
+        asked = str(error.operation_name)  # or the method
+        if "/" in what and asked in ("GET", "HEAD", "GetObject", "HeadObject"):
+            return Unreadable(f"{what} is not at {endpoint}, or these keys may not read it", f"check {keys}; {RIGHTS}")
         others = f"; a name is given once for all of AWS: {NAMES}" if _AWS in endpoint and "/" not in what else ""
-        return Refused(f"{endpoint} refuses access to {what}", f"check {keys} and what they are allowed{others}")
+        verb = _VERBS.get(asked, f"ask for {asked} of")
+        refusal = NotAllowed(
+            f"these keys may not {verb} {what} at {endpoint}",
+            f"check {keys} and what they are allowed{others}; {RIGHTS}",
+        )
+        refusal.verb = verb
+        return refusal
     if code == "NoSuchBucket":
         return Missing(f"there is no bucket {what.split('/')[0]} at {endpoint}", "`gaia storage up` makes it")
     if status == 404:
