@@ -29,9 +29,11 @@ setup: .venv/.installed .git/hooks/post-checkout   ## environment, package, Git 
 	  if test ! -e .git/hooks/$$hook || grep -q 'dvc git-hook' .git/hooks/$$hook; then cp .githooks/$$hook .git/hooks/; \
 	  else echo "warning: .git/hooks/$$hook is your own, and stays; let it call .githooks/$$hook" >&2; fi; done
 
+# A fresh clone that knows a storage takes from there what was built; what that lacks is built anew.
 repro: setup   ## data -> models -> reports, re-running what changed; then the results
 	@python -m gaia.data.hashed
 	@python -m gaia.storage.dvc
+	@test -d .dvc/cache/files || ! grep -qs endpointurl .dvc/config.local || gaia pull || true
 	dvc repro
 	@gaia results
 

@@ -1,7 +1,8 @@
-"""Push and pull with DVC against the AWS command line, on the same embedded server: `make bench`.
+"""`gaia push` and `gaia pull` against the AWS command line, on the same servers: `make bench`.
 
-Writes storage.json and storage.md here. The peer is `aws` (awscli) from the PATH or the variable AWS: no dependency of
-the project, and where it is missing nothing is measured.
+Writes storage.json and storage.md here. The servers are the embedded one and, where `minio` is on the PATH, MinIO. The
+peer is `aws` (awscli) from the PATH or the variable AWS: no dependency of the project, and where it is missing nothing
+is measured. `mc` and `rclone`, where they are on the PATH, show how far the machine could go.
 """
 
 from __future__ import annotations
@@ -13,50 +14,49 @@ import random
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from gaia import files
-from gaia.storage import server, settings
+from gaia.storage import remotes, server, settings
 from gaia.storage.client import S3Client
 from gaia.storage.verify import verify
 
 HERE = Path(__file__).parent
 ROUNDS = 5
 LARGE, FILES, SMALL = 138_000_000, 500, 200_000  # bytes, number, bytes
-FLOOR = {"up": 66.0, "down": 132.0}  # MB/s: the predecessor's figures
+MANY, VERSIONS = 3_000, 50  # objects of one commit, and versions, with nothing to push or pull
 BUCKET = "plants-images"  # the default remote
-CLIENT = """
-import sys
-from gaia.storage.client import S3Client
-way, file, bucket, key, md5 = sys.argv[1:]
-client = S3Client()
-client.upload_file(file, bucket, key) if way == "up" else client.download_file(bucket, key, file, md5=md5)
-"""  # what `gaia` itself transfers with, as a whole process
+ENDPOINT = "http://127.0.0.1:9800"
+OURS = ("dvc", "gaia")
 console = Console(stderr=True)
 
 
 def main() -> None:
     aws = os.environ.get("AWS") or shutil.which("aws")
     if not aws:
-        console.print(
-            "storage: not measured, there is no `aws` to compare with; install awscli elsewhere, and set AWS to it"
-        )
+        console.print("storage: not measured, there is no `aws` to compare with; install awscli, and set AWS to it")
         return
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        project(work)
-        server.up(work)
-        try:
-            found = measure(work, aws)
-        finally:
-            server.down(work)
+    found: dict[str, Any] = {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 1),
+        "rounds": ROUNDS,
+        "servers": {},
+    }
+    for name, serving in {"embedded": embedded, "MinIO": minio}.items():
+        if name == "MinIO" and not shutil.which("minio"):
+            console.print("MinIO: not measured, there is no program `minio` on the PATH")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            project(work)
+            with serving(work):
+                found["servers"][name] = measure(work, aws, name)
     (HERE / "storage.json").write_text(json.dumps(found, indent=2) + "\n")
     (HERE / "storage.md").write_text(page(found))
     print(page(found))
@@ -67,7 +67,10 @@ def project(work: Path) -> None:
     subprocess.run(["git", "init", "--quiet", work], check=True)
     (work / ".dvc").mkdir()
     shutil.copy(HERE.parent / ".dvc/config", work / ".dvc")
-    (work / ".env").write_text("S3_ENDPOINT=http://127.0.0.1:9800\n")
+    (work / ".env").write_text(f"S3_ENDPOINT={ENDPOINT}\n")
+    (work / ".gitignore").write_text("/.env\n/.storage\n/minio\n/peer\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n")
+    for name, content in {"dvc.yaml": "stages: {}\n", "params.yaml": "lines: {}\n"}.items():
+        (work / name).write_text(content)
     drawn = random.Random(1)
     (work / "large").mkdir()
     (work / "large/file.bin").write_bytes(drawn.randbytes(LARGE))
@@ -77,13 +80,45 @@ def project(work: Path) -> None:
     subprocess.run(["dvc", "add", "--quiet", "large", "small"], cwd=work, check=True)
 
 
-def measure(work: Path, aws: str) -> dict[str, Any]:
+@contextmanager
+def embedded(work: Path) -> Iterator[None]:
+    """The server that comes with the project."""
+    server.up(work)
+    try:
+        yield
+    finally:
+        server.down(work)
+
+
+@contextmanager
+def minio(work: Path) -> Iterator[None]:
+    """MinIO, from the PATH."""
+    settings.make_keys(work)
+    at = settings.read(work)
+    given = os.environ | {"MINIO_ROOT_USER": at.access_key, "MINIO_ROOT_PASSWORD": at.secret_key}
+    address = ENDPOINT.partition("://")[2]
+    command = ["minio", "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:9899", "minio"]
+    process = subprocess.Popen(command, cwd=work, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not server.client.answers(at):
+            time.sleep(0.1)
+        for bucket in at.buckets.values():
+            S3Client(at).create_bucket(bucket)
+        remotes.write(at, work)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(work: Path, aws: str, name: str) -> dict[str, Any]:
     """Seconds of whole processes, medians of alternating rounds."""
-    load = round(os.getloadavg()[0], 1)
     at = settings.read(work)
     client = S3Client(at)
     keys = {"AWS_ACCESS_KEY_ID": at.access_key, "AWS_SECRET_ACCESS_KEY": at.secret_key, "AWS_REGION": at.region}
+    place = f"http://{at.access_key}:{at.secret_key}@{at.endpoint.partition('://')[2]}"
     environment = os.environ | keys | {"AWS_ENDPOINT_URL": at.endpoint}
+    environment |= {"MC_HOST_store": place, "MC_CONFIG_DIR": f"{work}/.storage/mc"}
 
     def seconds(*command: str) -> float:
         start = time.perf_counter()
@@ -93,88 +128,102 @@ def measure(work: Path, aws: str) -> dict[str, Any]:
     def empty() -> None:
         client.delete_objects(BUCKET, [found.key for found in client.list_objects(BUCKET)])
 
-    def forget(name: str) -> Callable[[], None]:
-        def gone() -> None:
-            shutil.rmtree(work / ".dvc/cache")
-            shutil.rmtree(work / name)
+    def forget(path: str) -> None:
+        shutil.rmtree(work / ".dvc/cache/files", ignore_errors=True)
+        shutil.rmtree(work / path)
 
-        return gone
-
-    there = f"s3://{BUCKET}/peer"
-    peers = {
-        "large": (("cp", "large/file.bin", f"{there}/file.bin"), ("cp", f"{there}/file.bin", "peer/file.bin")),
-        "small": (("sync", "small", there), ("sync", there, "peer")),
+    there = {
+        "aws": f"s3://{BUCKET}/peer/",
+        "rclone": f":s3,env_auth,provider=Minio,endpoint='{at.endpoint}':{BUCKET}/peer",
+        "mc": f"store/{BUCKET}/peer/",
     }
+    copies = {
+        "aws": (aws, "s3", "cp", "--recursive"),
+        "rclone": ("rclone", "copy", "--transfers=8"),
+        "mc": ("mc", "cp", "--recursive"),
+    }
+
+    def command(tool: str, case: str, way: str) -> tuple[str, ...]:
+        if tool in OURS:
+            return tool, "push" if way == "up" else "pull", case
+        return *copies[tool], *((f"{case}/", there[tool]) if way == "up" else (there[tool], "peer/"))
+
+    tools = [*OURS, "aws", *(tool for tool in ("rclone", "mc") if shutil.which(tool))]
     times: dict[str, dict[str, list[float]]] = {}
     for number in range(ROUNDS):
-        for name, (up, down) in peers.items():
-            console.print(f"round {number + 1} of {ROUNDS}: {name}")
-            ours, theirs = times.setdefault(f"{name} up", {}), times.setdefault(f"{name} down", {})
-            empty()
-            ours.setdefault("dvc", []).append(seconds("dvc", "push", name))
-            forget(name)()
-            theirs.setdefault("dvc", []).append(seconds("dvc", "pull", name))
-            empty()
-            ours.setdefault("aws", []).append(seconds(aws, "s3", *up))
-            shutil.rmtree(work / "peer", ignore_errors=True)
-            theirs.setdefault("aws", []).append(seconds(aws, "s3", *down))
-            if name == "large":
-                md5 = str(files.md5(work / "peer/file.bin"))
-                for way, into in (("up", ours), ("down", theirs)):
-                    asked = (way, "peer/file.bin", BUCKET, "mine", md5)
-                    into.setdefault("gaia", []).append(seconds(sys.executable, "-c", CLIENT, *asked))
-            seconds("dvc", "add", "large", "small")
-    rows = {}
-    for case, by_tool in times.items():
-        dvc, peer = (statistics.median(by_tool[tool]) for tool in ("dvc", "aws"))
-        size = (LARGE if case.startswith("large") else FILES * SMALL) / 1e6
-        rows[case] = {
-            "dvc": round(dvc, 2),
-            "aws": round(peer, 2),
-            "ratio": round(dvc / peer, 2),
-            "dvc MB/s": round(size / dvc, 1),
-        }
-        if "gaia" in by_tool:
-            client_s = statistics.median(by_tool["gaia"])
-            rows[case] |= {"gaia": round(client_s, 2), "gaia ratio": round(client_s / peer, 2)}
-    said = {check.name: check.said for check in verify(work)}
-    return {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "load": load,
-        "rounds": ROUNDS,
-        "seconds": rows,
-        "verify": {name: said[name] for name in ("speed", "latency")},
+        for case in ("large", "small"):
+            console.print(f"{name}, round {number + 1} of {ROUNDS}: {case}")
+            for tool in tools:
+                empty()
+                shutil.rmtree(work / "peer", ignore_errors=True)
+                for way in ("up", "down"):
+                    if tool in OURS and way == "down":
+                        forget(case)
+                    taken = seconds(*command(tool, case, way))
+                    times.setdefault(f"{case} {way}", {}).setdefault(tool, []).append(taken)
+                seconds("dvc", "add", "large", "small")
+    rows = {
+        case: {tool: round(statistics.median(taken), 2) for tool, taken in by_tool.items()}
+        for case, by_tool in times.items()
     }
+    seconds("gaia", "push")
+    nothing = idle(work, seconds)
+    said = {check.name: check.said for check in verify(work)}
+    return {"seconds": rows, "nothing": nothing, "verify": {name: said[name] for name in ("speed", "latency")}}
+
+
+def idle(work: Path, seconds: Callable[..., float]) -> dict[str, float]:
+    """Push and pull with nothing to do: at many objects, and at many versions."""
+    (work / "many").mkdir()
+    for number in range(MANY):
+        (work / f"many/{number:04}").write_text(f"{number}")
+    seconds("dvc", "add", "many")
+    git = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.org")
+    for number in range(VERSIONS):
+        (work / "changing").write_text(f"{number}")
+        seconds("dvc", "add", "changing")
+        seconds(*git, "add", "--all")
+        seconds(*git, "commit", "--quiet", "--message", f"{number}")
+        seconds(*git, "tag", "--annotate", "--message", "{}", f"line@v1.{number}.0")
+    commands = {"push": ("push",), "pull": ("pull",), "push --all": ("push", "--all"), "pull --all": ("pull", "--all")}
+    found: dict[str, float] = {}
+    for name, command in commands.items():
+        seconds("gaia", *command)
+        found[name] = round(statistics.median(seconds("gaia", *command) for _ in range(ROUNDS)), 2)
+    return found
 
 
 def page(found: dict[str, Any]) -> str:
     """The results as Markdown."""
     names = {"large": f"one file of {LARGE / 1e6:.0f} MB", "small": f"{FILES} files of {SMALL // 1000} kB"}
-    rows = []
-    for case, row in found["seconds"].items():
-        name, way = case.split()
-        verb = {"up": "push", "down": "pull"}[way]
-        gaia = f"{row['gaia']:.2f} s | {row['gaia ratio']:.2f}" if "gaia" in row else "|"
-        rows.append(
-            f"| {verb} {names[name]} | {row['aws']:.2f} s | {row['dvc']:.2f} s | {row['ratio']:.2f} "
-            f"| {row['dvc MB/s']:.0f} | {gaia} |"
-        )
-    return f"""# Storage
+    parts = []
+    for name, measured in found["servers"].items():
+        rows = []
+        for case, row in measured["seconds"].items():
+            kind, way = case.split()
+            title = f"{'push' if way == 'up' else 'pull'} {names[kind]}"
+            ratio = {tool: f"{taken / row['aws']:.2f}" for tool, taken in row.items()}
+            others = " | ".join(ratio.get(peer, "") for peer in ("dvc", "rclone", "mc"))
+            rows.append(f"| {title} | {row['aws']:.2f} s | {row['gaia']:.2f} s | **{ratio['gaia']}** | {others} |")
+        nothing = ", ".join(f"`gaia {verb}` {taken:.2f} s" for verb, taken in measured["nothing"].items())
+        parts.append(f"""## {name}
 
-Written by `make bench` ({found["machine"]}, which server and client share; load before: {found["load"]}).
-Figures: `storage.json`. Whole processes, medians of {found["rounds"]} alternating rounds: `dvc push` and `dvc pull`
-(with `verify`: what is pulled is hashed) against `aws s3 cp` and `aws s3 sync`. S3Client is what `gaia` itself
-transfers with, verified by hash, too. The predecessor moved {FLOOR["up"]:.0f} MB/s up, {FLOOR["down"]:.0f} MB/s down.
-
-| | aws | DVC | ratio | DVC, MB/s | S3Client | ratio |
+| | aws | gaia | × aws | DVC, × aws | rclone, × aws | mc, × aws |
 |---|---:|---:|---:|---:|---:|---:|
 {chr(10).join(rows)}
 
-What DVC takes longer is its own work around the transfer: starting, asking what is there, hashing, copying from its
-cache, and keeping books a file. So: few large outputs.
+Nothing to do, at {MANY + FILES:,} objects, and with `--all` at {VERSIONS} versions more: {nothing}.
 
-`gaia storage verify`: {found["verify"]["speed"]}; {found["verify"]["latency"]}.
-"""
+`gaia storage verify`: {measured["verify"]["speed"]}; {measured["verify"]["latency"]}.
+""")
+    return f"""# Storage
+
+Written by `make bench` ({found["machine"]}, which server and client share; load before: {found["load"]}).
+Figures: `storage.json`. Whole processes, medians of {found["rounds"]} alternating rounds: `gaia push` and `gaia pull`
+(which hash all that passes, fill DVC's cache and lay the files out) against `aws s3 cp --recursive`, and beside
+`dvc push` and `dvc pull`, rclone and MinIO's `mc`, which are compiled.
+
+{chr(10).join(parts)}"""
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Project, Store
 from gaia.errors import GaiaError
-from gaia.storage import cache, object_checks, objects, remotes, settings
+from gaia.storage import cache, object_checks, objects, remotes, settings, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import STORE_ANEW
 from gaia.storage.object_checks import Wanted
@@ -62,13 +62,13 @@ def test_what_is_missing_or_damaged_in_the_storage_is_stored_anew(
     shutil.copytree(pushed.root, other.root, symlinks=True)
     shutil.rmtree(other.path(".dvc/cache"))
     with pytest.raises(GaiaError) as caught:
-        objects.fetch([bad], store.client, other.root)
+        transfer.fetch([bad], store.client, other.root)
     said = {caught.value.problems[0].mend, *(check.said.partition("; ")[2] for check in failed(pushed))}
     assert {one.rstrip(".") for one in said} == {STORE_ANEW}
     assert other.run("gaia", "storage", "verify", "--mend", ok=False).returncode == 1, "it has nothing to mend it with"
     assert "mended: 1 objects were stored anew" in pushed.run("gaia", "storage", "verify", "--mend").stdout
     assert failed(pushed) == []
-    assert objects.fetch([bad], store.client, other.root) == 1
+    assert transfer.fetch([bad], store.client, other.root) == 1
 
 
 def test_dvc_push_would_not_have_mended_it(pushed: Project, store: Store) -> None:
@@ -88,19 +88,19 @@ def test_what_the_cache_lacks_or_has_damaged_comes_back(
     bad = model(pushed, store)
     path = cache.folder(pushed.root) / bad.key
     harm(path)
-    if advice == ["dvc", "fetch"]:
+    if advice == ["gaia", "pull"]:
         shutil.rmtree(pushed.path("data"))
     else:
         store.empty()
     with pytest.raises(GaiaError, match="not in the cache|is damaged in the cache") as caught:
-        objects.push([bad], store.client, pushed.root)
+        transfer.push([bad], store.client, pushed.root)
     found, mend = caught.value.problems[0]
     assert mend.endswith(objects.PUT_BACK)
     if "damaged" in found:
         assert mend.startswith("delete that file, and ")
         path.unlink()
     pushed.run(*advice)
-    objects.push([bad], store.client, pushed.root)
+    transfer.push([bad], store.client, pushed.root)
     assert not cache.fault(bad.md5, cache.folder(pushed.root))
 
 
@@ -111,7 +111,7 @@ def test_what_is_damaged_in_the_cache_is_named_by_the_check_and_comes_back(pushe
     assert found.name == "copies here"
     assert f"delete it from {cache.folder(pushed.root)}, and {objects.PUT_BACK}" in found.said
     path.unlink()
-    pushed.run("dvc", "fetch")
+    pushed.run("gaia", "pull")
     assert failed(pushed) == []
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from conftest import ROOT, Project, Store, free_ports
 from gaia.deployments import activation
 from gaia.registry import tags
 from gaia.status import status
+from gaia.storage import remotes, settings
 
 
 def models(project: Project) -> dict[str, bytes]:
@@ -33,20 +37,27 @@ def test_a_checkout_of_a_version_brings_its_models_and_leaves_nothing_to_do(rele
     assert released.run("git", "status", "--porcelain").stdout == ""
 
 
-def with_hooks(project: Project) -> Project:
-    """A clone as `make setup` leaves it."""
+def with_hooks(project: Project, before: bool = False) -> Project:
+    """A clone as `make setup` leaves it; or as it left one `before` there were `gaia pull` and `gaia push`."""
     shutil.copytree(ROOT / ".githooks", project.path(".git/hooks"), dirs_exist_ok=True)
+    for verb in () if before else ("pull", "push"):
+        project.path("src/gaia/storage").mkdir(parents=True, exist_ok=True)
+        project.path(f"src/gaia/storage/{verb}.py").touch()
+        project.path(".git/info/exclude").write_text("/src\n")
     return project
 
 
-def test_a_checkout_in_a_new_clone_fetches_what_its_cache_lacks(small: Project, store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [False, True])
+def test_a_checkout_in_a_new_clone_fetches_what_its_cache_lacks(
+    small: Project, store: Store, tmp_path: Path, before: bool
+) -> None:
     first = models(small)
     small.edit("params.yaml", lambda params: params["lines"]["plants"].update(seed=9))
     small.repro()
     small.commit("another seed")
     store.fill(small, "HEAD~1", "HEAD")
     small.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
-    clone = with_hooks(store.connect(Project(tmp_path / "clone")))
+    clone = with_hooks(store.connect(Project(tmp_path / "clone")), before)
     clone.run("dvc", "pull")
     assert models(clone) == models(small) != first
     said = clone.run("git", "checkout", "--quiet", "HEAD~1").stdout
@@ -55,12 +66,16 @@ def test_a_checkout_in_a_new_clone_fetches_what_its_cache_lacks(small: Project, 
     assert clone.repro() == set()
 
 
-def test_a_push_without_its_storage_says_how_to_have_it_and_pushes_nothing(small: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [False, True])
+def test_a_push_without_its_storage_says_how_to_have_it_and_pushes_nothing(
+    small: Project, tmp_path: Path, before: bool
+) -> None:
     small.run("git", "init", "--quiet", "--bare", str(tmp_path / "origin.git"))
     small.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))
-    with_hooks(small).run("git", "push", "--quiet", "origin", "main")
-    for bucket in ("models", "plants-images", "data"):
-        small.run("dvc", "remote", "modify", "--local", bucket, "endpointurl", f"http://127.0.0.1:{free_ports()}")
+    with_hooks(small, before).run("git", "push", "--quiet", "origin", "main")
+    nowhere = replace(settings.read(small.root), endpoint=f"http://127.0.0.1:{free_ports()}")
+    small.path(".env").write_text("".join(f"{key}={value}\n" for key, value in settings.variables(nowhere).items()))
+    remotes.write(nowhere, small.root)
     small.commit("one more")
     refused = small.run("git", "push", "--quiet", "origin", "main", ok=False)
     assert refused.returncode != 0

@@ -14,8 +14,8 @@ import pytest
 from conftest import Store, until
 from gaia.errors import GaiaError
 from gaia.storage import S3Client
-from gaia.storage.client import PART
 from gaia.storage.errors import Corrupted, Missing, Refused, Unreachable
+from gaia.storage.streams import PART
 
 
 @pytest.fixture

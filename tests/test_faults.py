@@ -19,7 +19,7 @@ import pytest
 from conftest import GIVEN, Project, Store, until
 from gaia.files import md5
 from gaia.paths import BUCKETS
-from gaia.storage import objects, remotes
+from gaia.storage import objects, remotes, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused, StorageError, Unreachable
 from test_objects import flip, needed
@@ -63,7 +63,7 @@ def test_a_flipped_byte_in_the_cache_is_named_by_verify_and_mended_by_fetching(s
     done = small.run("gaia", "storage", "verify", "--deep", ok=False)
     assert done.returncode == 1
     assert "FAILED copies here: data/models/plants/model.onnx (damaged" in done.stdout
-    assert objects.fetch([bad], store.client, small.root) == 1
+    assert transfer.fetch([bad], store.client, small.root) == 1
     assert cached.read_bytes() == content
 
 

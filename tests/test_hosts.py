@@ -146,7 +146,7 @@ def test_status_names_every_disagreement_with_what_mends_it(released: Project, s
         "data: data/raw/own is kept by neither DVC nor Git": "dvc add data/raw/own",
         "git: main, 2 files are not committed": "git add --all && git commit",
         "lock: changed since it was built: ": "dvc repro",
-        "storage: data/models/cultures is missing": "dvc push",
+        "storage: data/models/cultures is missing": "gaia push",
         "tags: spores#staging#1 is not at origin": "git push --no-verify origin 'refs/tags/spores#staging#1'",
         "disk: deployments/spores/versions/v1.0.0": "gaia sync spores",
     }

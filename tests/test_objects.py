@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Project, Store
 from gaia.errors import GaiaError
-from gaia.storage import objects
+from gaia.storage import objects, transfer
 from gaia.storage.errors import Corrupted, Unreachable
 
 
@@ -126,10 +126,10 @@ def test_fetching_fills_the_cache_as_dvc_would(pushed: Project, store: Store) ->
     shutil.rmtree(pushed.path(".dvc/cache"))
     shutil.rmtree(pushed.path("data/models"))
     passed: list[int] = []
-    assert objects.fetch(everything, store.client, pushed.root, progress=passed.append) == len(cached)
+    assert transfer.fetch(everything, store.client, pushed.root, progress=passed.append) == len(cached)
     assert {p: p.read_bytes() for p in pushed.path(".dvc/cache").rglob("*") if p.is_file()} == cached
     assert sum(passed) == sum(map(len, cached.values()))
-    assert objects.fetch(everything, store.client, pushed.root) == 0
+    assert transfer.fetch(everything, store.client, pushed.root) == 0
     pushed.run("dvc", "checkout")
     assert pushed.repro() == set()
 
@@ -140,7 +140,7 @@ def test_a_damaged_object_never_reaches_the_cache_and_the_others_do(pushed: Proj
     flip(store, bad)
     shutil.rmtree(pushed.path(".dvc/cache"))
     with pytest.raises(Corrupted, match=r"^data/models/plants/model.onnx: .* is damaged"):
-        objects.fetch(everything, store.client, pushed.root)
+        transfer.fetch(everything, store.client, pushed.root)
     files = [p for p in pushed.path(".dvc/cache").rglob("*") if p.is_file()]
     assert len(files) == len({o.key for o in everything}) - 1
     assert not pushed.path(".dvc/cache", bad.key).exists()
@@ -152,13 +152,13 @@ def test_a_damaged_file_of_the_cache_is_fetched_anew(pushed: Project, store: Sto
     whole = bad.read_bytes()
     bad.chmod(0o644)
     bad.write_bytes(b"x" + whole[1:])
-    assert objects.fetch(everything, store.client, pushed.root) == 1
+    assert transfer.fetch(everything, store.client, pushed.root) == 1
     assert bad.read_bytes() == whole
 
 
 def test_a_cache_elsewhere_is_used(pushed: Project, store: Store, tmp_path: Path) -> None:
     pushed.run("dvc", "cache", "dir", "--local", str(tmp_path / "shared cache"))
-    objects.fetch(needed(pushed, store), store.client, pushed.root)
+    transfer.fetch(needed(pushed, store), store.client, pushed.root)
     assert len(list((tmp_path / "shared cache").rglob("*.dir"))) == 4
 
 

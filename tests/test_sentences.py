@@ -101,16 +101,16 @@ def without_keys(project: Project, fresh: Project) -> str:
     shutil.copy(project.path(".env"), fresh.root.parent / ".env")
     fresh.path(".env").unlink()
     fresh.path(remotes.LOCAL).unlink()
-    return "copy .env from where the storage was set up, and `make storage`, `dvc pull` bring it; else `dvc repro`"
+    return "copy .env from where the storage was set up, and `make storage`, `gaia pull` bring it; else `dvc repro`"
 
 
 def without_remotes(project: Project, fresh: Project) -> str:
     fresh.path(remotes.LOCAL).unlink()
-    return "`make storage`, then `dvc pull` brings it; where the storage lacks it, `dvc repro` makes it anew"
+    return "`make storage`, then `gaia pull` brings it; where the storage lacks it, `dvc repro` makes it anew"
 
 
 def connected(project: Project, fresh: Project) -> str:
-    return "`dvc pull` brings it; where the storage lacks it, `dvc repro` makes it anew"
+    return "`gaia pull` brings it; where the storage lacks it, `dvc repro` makes it anew"
 
 
 @pytest.mark.parametrize("state", [without_keys, without_remotes, connected])
@@ -163,20 +163,20 @@ def test_a_release_of_what_is_another_build_names_it(released: Project) -> None:
 
 
 def test_what_git_and_the_storage_can_not_give_any_more_is_named_as_such(small: Project, store: Store) -> None:
-    """A file that is missing under a listing that is stored: DVC believes it to be there, and pushes nothing."""
+    """A file that is missing under a listing that is stored, too: DVC believes it to be there, and pushes nothing."""
     store.fill(small, "HEAD")
     assert not named(small, "storage")
     needed = objects.of_revision("HEAD", client=store.client, root=small.root)
     store.client.delete_object(*next((o.bucket, o.key) for o in needed if o.path.endswith("model.onnx")))
     ((_, mend),) = named(small, "storage")
-    assert mend == "gaia storage verify --mend"
+    assert mend == "gaia push"
     small.run("dvc", "push")
     assert named(small, "storage")
     small.run(*mend.split())
     assert not named(small, "storage")
     store.empty()
-    assert {mend for _, mend in named(small, "storage")} == {"dvc push"}
-    small.run("dvc", "push")
+    assert {mend for _, mend in named(small, "storage")} == {"gaia push"}
+    small.run("gaia", "push")
     assert not named(small, "storage")
 
 

@@ -155,7 +155,7 @@ def test_a_file_is_placed_with_what_was_said_of_it_and_with_where_dvc_had_it_fro
 
 def test_a_file_that_only_dvc_knows_is_a_sentence(raw: Path) -> None:
     (raw / "mine.pth").rename(raw / "mine.pth.dvc")
-    with pytest.raises(GaiaError, match="mine.pth is not here, though DVC knows it; `dvc pull .*mine.pth.dvc` brings"):
+    with pytest.raises(GaiaError, match="mine.pth is not here, though DVC knows it; `gaia pull .*mine.pth` brings"):
         chosen("plants", weights="mine.pth")
 
 

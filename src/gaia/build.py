@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from gaia.errors import GaiaError, Problem, nearest
 from gaia.registry import git as registry
 from gaia.registry.git import git
 from gaia.storage import dvc, pipeline
+from gaia.storage.pull import pull
 
 REFS = "refs/gaia/builds"  # below the key of a build: the snapshot, and a commit for each line that is done
 SNAPSHOT, FAILURES = "_snapshot", "_failed"  # which no line is called
@@ -72,7 +73,8 @@ def build(names: Sequence[str], chosen: Settings, show: Show, root: Path = Path(
             return list(ends.values())
         if todo & set(plan.shared):
             if away and (missing := [path for path in plan.locked(*plan.shared) if not (root / path).exists()]):
-                dvc.run("pull", *missing, root=root, log=root / FOLDER / "project.log")  # what it can't is made anew
+                with suppress(GaiaError):  # what it can't is made anew
+                    pull(missing, root)
             _repro(plan.shared, root)
             pipeline.record({}, begun.before, plan.stages, root)
             todo = pipeline.changed(own, root)

@@ -177,11 +177,10 @@ def _storage(root: Path) -> Iterator[tuple[str, ...]]:
     client = S3Client(at, timeout=10, attempts=2)
     needed = objects.of_revision("HEAD", client=client, root=root)
     problems = objects.problems(needed, client)
-    mend = objects.cure(problems, needed)
     for problem in problems[:3]:
-        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", mend
+        yield f"{problem.needed.path} is {problem.reason} at {at.endpoint}", "gaia push"
     if problems[3:]:
-        yield f"{len(problems) - 3} objects more", mend
+        yield f"{len(problems) - 3} objects more", "gaia push"
     if not problems:
         yield (f"{at.endpoint} has everything that this commit names",)
 

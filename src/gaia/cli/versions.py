@@ -151,7 +151,7 @@ def _audit(asked: argparse.Namespace) -> None:
     if asked.json:
         print_json([{**each._asdict(), "restorable": each.restorable} for each in found])
     for each in found if not asked.json else ():
-        here = f"; {len(each.only_here)} only in this host's cache, `dvc push -A` stores them" if each.only_here else ""
+        here = f"; {len(each.only_here)} in this cache alone, `gaia push --all` stores them" if each.only_here else ""
         lost = f": {each.problem or f'{len(each.lost)} lost, such as {each.lost[0]}'}" if not each.restorable else here
         print(f"{each.version}  {'ok' if each.restorable else 'LOST'}, {each.objects} objects{lost}")
     if bad := [each.version for each in found if not each.restorable]:

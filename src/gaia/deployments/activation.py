@@ -11,7 +11,7 @@ from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry.names import PROD
 from gaia.registry.tags import Tag, Version
-from gaia.storage import cache, objects
+from gaia.storage import cache, copies
 from gaia.versions.record import Record
 
 
@@ -38,7 +38,7 @@ def prepare(version: Tag[Version], making: Path, root: Path = Path()) -> Tested:
     made = making / there.name
     made.mkdir()
     try:
-        objects.lay_out(pinned, paths.model(version.name.line).as_posix(), version.commit, made, root)
+        copies.lay_out(pinned, paths.model(version.name.line).as_posix(), version.commit, made, root)
     except GaiaError as error:
         harm = f"{there} is damaged, and " if there.exists() else ""
         found, mend = error.problems[0]

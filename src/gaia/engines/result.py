@@ -10,7 +10,7 @@ from gaia.engines import workspace
 from gaia.engines.plan import Plan
 from gaia.registry import git as registry
 from gaia.registry.git import git
-from gaia.storage import cache, dvc, objects, pipeline, settings
+from gaia.storage import cache, dvc, objects, pipeline, settings, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
 
@@ -50,7 +50,7 @@ def store(plan: Plan, lines: Iterable[str], revision: str) -> dict[str, list[str
     at = cache.folder(plan.root)
     whole = {path: needed for path, needed in below.items() if not any(cache.fault(o.md5, at) for o in needed)}
     lacking = objects.problems([o for needed in whole.values() for o in needed], client)
-    objects.store(lacking, client, plan.root, "storing what the lines read")
+    transfer.store(lacking, client, plan.root, "storing what the lines read")
     there = {path for path, needed in below.items() if path in whole or not objects.problems(needed, client)}
     return {line: [path for path in outputs if path in there] for line, outputs in wanted.items()}
 
@@ -59,7 +59,7 @@ def _fetch(plan: Plan, commit: str, outputs: list[str]) -> bool:
     """Bring outputs from the store into the cache; False if it doesn't answer."""
     try:
         client = S3Client(settings.read(plan.root))
-        objects.fetch(objects.of_revision(commit, outputs, client=client, root=plan.root), client, plan.root)
+        transfer.fetch(objects.of_revision(commit, outputs, client=client, root=plan.root), client, plan.root)
     except Unreachable:
         return False
     return True

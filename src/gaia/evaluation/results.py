@@ -49,7 +49,7 @@ def outdated(lines: Iterable[str]) -> list[str]:
         if lock is not None and md5.encode() not in lock:
             told.append(
                 f"{line}: the model in {folder} ({md5[:8]}) is not the one that {LOCK} names; `dvc checkout {folder}` "
-                f"brings that one if it was here before, else `dvc pull {folder}`, or `dvc repro`"
+                f"brings that one if it was here before, else `gaia pull {folder}`, or `dvc repro`"
             )
         elif config.exists():
             now = yaml.sha256({key: value for key, value in yaml.read(config).items() if key != "gates"})

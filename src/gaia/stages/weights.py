@@ -19,7 +19,7 @@ from gaia.registry.pins import Pins
 from gaia.runtime import artifact
 from gaia.runtime.artifact import Weights
 from gaia.stages.process import run
-from gaia.storage import objects
+from gaia.storage import copies
 
 OF_A_VERSION = ("model.safetensors", "model.weights.h5")  # what frameworks write beside the model that answers
 
@@ -48,8 +48,8 @@ def _placed(line: str, config: PhotoLine, out: Path) -> Weights:
         name, source, licence, file = word, word, None, _of_version(word, out)
     elif given.is_file():
         name, source, licence, file = word, _origin(given), None, _copied(given, out)
-    elif (pointer := given.with_name(f"{given.name}.dvc")).exists():
-        raise GaiaError(f"{given} is not here, though DVC knows it", f"`dvc pull {pointer}` brings it")
+    elif given.with_name(f"{given.name}.dvc").exists():
+        raise GaiaError(f"{given} is not here, though DVC knows it", f"`gaia pull {given}` brings it")
     else:
         name = f"{config.model.architecture} {word}"
         if (before := _before(out)) and before["name"] == name:
@@ -123,7 +123,7 @@ def _of_version(name: str, out: Path) -> Path:
     if not (pinned := Pins(name, tag.commit, Path()).in_dvc.get(model)):
         raise GaiaError(f"{name}: dvc.lock names no {model} on that commit.")
     with tempfile.TemporaryDirectory(dir=out) as beside:
-        objects.lay_out(pinned.md5, model, tag.commit, Path(beside))
+        copies.lay_out(pinned.md5, model, tag.commit, Path(beside))
         kept = [path for path in Path(beside).iterdir() if path.name in OF_A_VERSION]
         if not kept:
             raise GaiaError(f"{name} holds no weights that a network could start from.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from gaia import files
 
@@ -12,11 +14,23 @@ OBJECTS = "files/md5"  # where they lie, in the cache as in a bucket
 DIR = ".dir"  # at the end of a folder's hash, which is that of the listing of its files
 
 
-def folder(root: Path = Path()) -> Path:
-    """The folder of the project's cache, in which `key` says where an object lies."""
+def settings(root: Path = Path()) -> dict[str, Any]:
+    """What DVC's configuration says in a project."""
+    at = (root / ".dvc").absolute()
+    found = [path.stat() for name in ("config", "config.local") if (path := at / name).exists()]
+    return _settings(str(at), tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found))
+
+
+@lru_cache(4)
+def _settings(at: str, said: object) -> dict[str, Any]:
     from dvc.config import Config
 
-    return Path(Config(dvc_dir=str(root / ".dvc")).get("cache", {}).get("dir") or root / ".dvc/cache")
+    return Config(dvc_dir=at)
+
+
+def folder(root: Path = Path()) -> Path:
+    """The folder of the project's cache, in which `key` says where an object lies."""
+    return Path(settings(root).get("cache", {}).get("dir") or root / ".dvc/cache")
 
 
 def key(md5: str) -> str:

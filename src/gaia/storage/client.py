@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-from gaia import files
 from gaia.errors import GaiaError
-from gaia.storage import connection
+from gaia.storage import connection, streams
 from gaia.storage import settings as at
-from gaia.storage.errors import (
-    STORE_ANEW,
-    Corrupted,
-    Missing,
-    Refused,
-    StorageError,
-    Untrusted,
-)
+from gaia.storage.errors import Missing, Refused, StorageError, Untrusted
 from gaia.storage.settings import Settings
-
-PART = 16 * 2**20  # bytes; a larger file goes up in parts of this size
-THREADS = 8
-Progress = Callable[[int], object]  # called with the number of bytes that have just passed
-
-
-class Stored(NamedTuple):
-    """An object as a listing shows it: `size` in bytes, `modified` in ISO 8601."""
-
-    key: str
-    size: int
-    modified: str
+from gaia.storage.streams import Progress
+from gaia.storage.wire import THREADS, Stored, Wire
 
 
 class S3Client:
@@ -47,7 +29,19 @@ class S3Client:
     def __init__(self, settings: Settings | None = None, *, timeout: float = 60, attempts: int = 4) -> None:
         self.settings = settings or at.read()
         self.endpoint = self.settings.endpoint
-        self._s3 = connection.connect(self.settings, timeout=timeout, attempts=attempts, connections=4 * THREADS)
+        self._timeout, self._attempts = timeout, attempts
+
+    @cached_property
+    def wire(self) -> Wire:
+        """The connections that objects travel over."""
+        return Wire(self.settings, timeout=self._timeout, attempts=self._attempts)
+
+    @cached_property
+    def _s3(self) -> Any:
+        """botocore's client, for all but the objects' content: it takes longer to load than most transfers last."""
+        return connection.connect(
+            self.settings, timeout=self._timeout, attempts=self._attempts, connections=4 * THREADS
+        )
 
     def buckets(self) -> list[str]:
         """The names of the buckets that these keys may see."""
@@ -101,25 +95,16 @@ class S3Client:
 
     def list_objects(self, bucket: str, prefix: str = "") -> Iterator[Stored]:
         """Every object whose key begins with `prefix`, in the order of the keys, however many there are."""
-        with self._sentences(bucket):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                for found in page.get("Contents", ()):
-                    yield Stored(found["Key"], found["Size"], found["LastModified"].isoformat())
+        for page in self.wire.listed(bucket, prefix):
+            yield from page
 
     def upload_file(
         self, path: Path | str, bucket: str, key: str, *, metadata: dict[str, str] | None = None,
         progress: Progress | None = None,
     ) -> None:  # fmt: skip
         """Store a file. The object appears whole or not at all, also where the connection breaks."""
-        path, told, where = Path(path), progress or (lambda passed: None), {"Bucket": bucket, "Key": key}
         try:
-            size = path.stat().st_size
-            with self._sentences(f"{bucket}/{key}"):
-                if size > PART:
-                    self._upload_parts(path, size, where, metadata or {}, told)
-                else:
-                    self._s3.put_object(**where, Body=path.read_bytes(), Metadata=metadata or {})
-                    told(size)
+            streams.upload(self.wire, Path(path), bucket, key, progress=progress, metadata=metadata)
         except OSError as error:
             raise GaiaError(f"{path} can't be read: {error.strerror}.") from None
 
@@ -132,41 +117,21 @@ class S3Client:
         was there before stays if anything fails. Raises Corrupted if the content is another one.
         """
         try:
-            with files.replaced(Path(path)) as beside:
-                with beside.open("wb") as file:
-                    digest = self.read(bucket, key, file.write, progress=progress)
-                if md5 and digest != md5:
-                    raise Corrupted(
-                        f"{bucket}/{key} at {self.endpoint} is damaged: its content has the md5 {digest}", STORE_ANEW
-                    )
+            streams.download(self.wire, bucket, key, Path(path), md5, progress)
         except OSError as error:
             raise GaiaError(f"{path} can't be written: {error.strerror}.") from None
 
     def read(self, bucket: str, key: str, piece: Callable[[bytes], object], *, progress: Progress | None = None) -> str:
         """Stream an object's content through `piece`; the md5 of what passed. A broken connection is taken up again
         where it broke."""
-        from botocore.exceptions import ConnectionError, HTTPClientError, IncompleteReadError, ReadTimeoutError
+        digest = hashlib.md5(usedforsecurity=False)
 
-        digest, passed, tries = hashlib.md5(usedforsecurity=False), 0, 0
-        while True:
-            with self._sentences(f"{bucket}/{key}"):
-                asked = {"Range": f"bytes={passed}-"} if passed else {}
-                found = self._s3.get_object(Bucket=bucket, Key=key, **asked)
-                whole = passed + found["ContentLength"]
-                try:
-                    for chunk in found["Body"].iter_chunks(2**20):
-                        piece(chunk)
-                        digest.update(chunk)
-                        passed += len(chunk)
-                        if progress:
-                            progress(len(chunk))
-                except (ConnectionError, HTTPClientError, IncompleteReadError, ReadTimeoutError):
-                    tries += 1
-                    if tries > 3:
-                        raise
-                    continue
-            if passed == whole:
-                return digest.hexdigest()
+        def both(chunk: bytes) -> None:
+            digest.update(chunk)
+            piece(chunk)
+
+        streams.read(self.wire, bucket, key, both, progress)
+        return digest.hexdigest()
 
     def delete_object(self, bucket: str, key: str) -> bool:
         """Delete one object, by its exact key; False if there was none."""
@@ -199,29 +164,6 @@ class S3Client:
             asked["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(filename)}"
         link: str = self._s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires)
         return link
-
-    def _upload_parts(
-        self, path: Path, size: int, where: dict[str, str], metadata: dict[str, str], told: Progress
-    ) -> None:
-        length = max(PART, -(-size // 10_000))  # S3 takes 10,000 parts
-        upload = where | {"UploadId": self._s3.create_multipart_upload(**where, Metadata=metadata)["UploadId"]}
-
-        def send(number: int) -> dict[str, Any]:
-            with path.open("rb") as file:
-                file.seek((number - 1) * length)
-                piece = file.read(length)
-            tag = self._s3.upload_part(**upload, PartNumber=number, Body=piece)["ETag"]
-            told(len(piece))
-            return {"PartNumber": number, "ETag": tag}
-
-        try:
-            with ThreadPoolExecutor(THREADS) as pool:
-                parts = list(pool.map(send, range(1, -(-size // length) + 1)))
-            self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
-        except BaseException:
-            with suppress(Exception):
-                self._s3.abort_multipart_upload(**upload)
-            raise
 
     @contextmanager
     def _sentences(self, what: str) -> Iterator[None]:

@@ -27,13 +27,20 @@ COMMITTED = f"`git checkout HEAD -- {LOCK}` brings the committed one, and `dvc r
 @contextmanager
 def repo(root: Path, asked: str) -> Iterator[Repo]:
     """DVC's repository, for what is `asked` of it. What DVC can't do is a GaiaError."""
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     mend(root)
+    with complaints(asked, root), Repo(str(root)) as opened:
+        yield opened
+
+
+@contextmanager
+def complaints(asked: str, root: Path) -> Iterator[None]:
+    """What DVC can't do of what is `asked` of it, as a GaiaError."""
+    from dvc.exceptions import DvcException
+
     try:
-        with Repo(str(root)) as opened:
-            yield opened
+        yield
     except DvcException as error:
         check_lock(root)
         raise GaiaError(f"{asked}: {first_line(error)}.") from None

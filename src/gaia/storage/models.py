@@ -15,7 +15,7 @@ from gaia import files, paths
 from gaia.errors import GaiaError, nearest
 from gaia.registry import tags
 from gaia.registry.git import git
-from gaia.storage import objects, settings
+from gaia.storage import copies, objects, settings, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.objects import Object
 
@@ -25,7 +25,7 @@ def upload(line: str, revision: str | None = None, root: Path = Path()) -> int:
     number of objects that had to go. Each is hashed before: a damaged cache is refused, naming the file."""
     client = S3Client(settings.read(root))
     lacking = objects.problems(_artifact(revision, line, client, root), client)
-    objects.store(lacking, client, root, f"push {line}")
+    transfer.store(lacking, client, root, f"push {line}")
     return len(lacking)
 
 
@@ -39,7 +39,7 @@ def download(version: str, folder: Path, root: Path = Path()) -> Path:
     tag, client = tags.find(version, root), S3Client(settings.read(root))
     pinned = next(o for o in _artifact(tag.commit, tag.name.line, client, root) if o.folder)
     with files.replaced_folder(folder) as beside:
-        objects.lay_out(pinned.md5, pinned.path, tag.commit, beside, root)
+        copies.lay_out(pinned.md5, pinned.path, tag.commit, beside, root)
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gaia.errors import GaiaError
 from gaia.registry import tags
-from gaia.storage import cache, objects, remotes
+from gaia.storage import cache, objects, remotes, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import STORE_ANEW
 from gaia.storage.objects import Object, Problem
@@ -45,7 +45,7 @@ class Wanted:
         """Store anew what the storage lacks or has damaged, as far as this clone's cache has it; how much that was."""
         at = cache.folder(self.root)
         harmed = [p for p in objects.damaged(self.once, self.client) if not cache.fault(p.needed.md5, at)]
-        objects.store(harmed, self.client, self.root, "storing anew")
+        transfer.store(harmed, self.client, self.root, "storing anew")
         return f"{len(harmed)} objects were stored anew"
 
 

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from gaia.errors import GaiaError
 from gaia.storage import settings
-from gaia.storage.client import PART, THREADS, S3Client
+from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused
+from gaia.storage.streams import PART
+from gaia.storage.wire import THREADS
 
 KEYS = 1_001  # one more than a page of a listing
 

@@ -22,7 +22,7 @@ from gaia.engines.snapshot import Snapshot
 from gaia.engines.workspace import Origin
 from gaia.errors import GaiaError
 from gaia.registry.git import git
-from gaia.storage import dvc, objects, settings
+from gaia.storage import dvc, objects, settings, transfer
 from gaia.storage.client import S3Client
 
 History = list[dict[str, float]]  # a row for each epoch, as frameworks/protocol.py has it
@@ -168,7 +168,7 @@ def ended(found: Grounds, experiment: Experiment, done: Done, root: Path, log: P
             wanted = f"+{experiment.ref}:{experiment.ref}"
             git("fetch", "--quiet", "--no-tags", "--force", found.remote, wanted, root=root)
             client = S3Client(settings.read(root))
-            objects.fetch(objects.of_revision(experiment.ref, found.made, client=client, root=root), client, root)
+            transfer.fetch(objects.of_revision(experiment.ref, found.made, client=client, root=root), client, root)
         except GaiaError as error:
             outcome = Outcome(str(error), [], str(error))
     if outcome.failed is not None:

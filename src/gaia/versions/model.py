@@ -10,7 +10,7 @@ from pathlib import Path
 from gaia import paths
 from gaia.runtime.load import load
 from gaia.runtime.predictor import Predictor
-from gaia.storage import objects
+from gaia.storage import copies
 from gaia.versions.record import of
 
 
@@ -23,5 +23,5 @@ def opened(name: str, root: Path = Path()) -> Iterator[Predictor]:
     """
     with tempfile.TemporaryDirectory(prefix="gaia-") as folder:
         record = of(name, root)
-        objects.lay_out(record.artifact.md5, paths.model(record.line).as_posix(), record.commit, Path(folder), root)
+        copies.lay_out(record.artifact.md5, paths.model(record.line).as_posix(), record.commit, Path(folder), root)
         yield load(Path(folder), f"`gaia audit {name}` tells what is left of it")

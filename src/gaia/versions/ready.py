@@ -108,10 +108,10 @@ def bring(outputs: list[str], root: Path = Path()) -> str:
         settings.read(root)
     except GaiaError:
         return (
-            f"copy .env from where the storage was set up, and `make storage`, `dvc pull{which}` bring it; else {anew}"
+            f"copy .env from where the storage was set up, and `make storage`, `gaia pull{which}` bring it; else {anew}"
         )
     known = (root / remotes.LOCAL).exists()
-    return f"{'' if known else '`make storage`, then '}`dvc pull{which}` brings it; where the storage lacks it, {anew}"
+    return f"{'' if known else '`make storage`, then '}`gaia pull{which}` brings it; where the storage lacks it, {anew}"
 
 
 def _is_cached(md5: str, at: Path) -> bool:

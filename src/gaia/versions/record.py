@@ -183,9 +183,9 @@ class Record:
 
     def _object(self, output: str, md5: str) -> bytes:
         """The content with this hash, which is of a file in one of DVC's outputs, or of the folder's listing."""
-        from gaia.storage import objects
+        from gaia.storage import copies
 
-        return objects.content(md5, output, self.commit, self.root)
+        return copies.content(md5, output, self.commit, self.root)
 
     @cached_property
     def _pins(self) -> Pins:

@@ -187,7 +187,7 @@ def _gates(record: Record, live: Tag[Version] | None) -> list[Gate]:
 
 def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> None:
     """See to it that the storage holds every object of the version."""
-    from gaia.storage import objects, settings
+    from gaia.storage import settings, transfer
     from gaia.storage.client import S3Client
 
     client = S3Client(settings.read(record.root))
@@ -200,4 +200,4 @@ def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> No
         raise GaiaError(said, f"`gaia release {record.line} --push` stores them first")
     if dry_run:
         return
-    objects.store(problems, client, record.root, f"{record.line}: storing")
+    transfer.store(problems, client, record.root, f"{record.line}: storing")

@@ -64,7 +64,7 @@ def _share_cache(record: Record, project: Path) -> None:
     """Let the checkout read this clone's cache, which holds the version's data, each file verified."""
     from dvc.config import Config
 
-    from gaia.storage import cache, objects, settings
+    from gaia.storage import cache, objects, settings, transfer
     from gaia.storage.client import S3Client
 
     with Config(dvc_dir=str(project / ".dvc")).edit("local", validate=False) as local:
@@ -72,7 +72,7 @@ def _share_cache(record: Record, project: Path) -> None:
     if record.keepers:
         client = S3Client(settings.read(record.root))
         needed = objects.of_revision(record.commit, record.keepers, client=client, root=record.root)
-        objects.fetch(needed, client, record.root)
+        transfer.fetch(needed, client, record.root)
 
 
 def _repro(record: Record) -> list[str]:
