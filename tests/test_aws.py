@@ -29,9 +29,9 @@ from gaia.storage.errors import Refused, StorageError
 REGION = "eu-central-1"
 ENDPOINT = f"https://s3.{REGION}.amazonaws.com"
 HOSTS = [f"{service}.{region}.amazonaws.com" for region in (REGION, "us-east-1") for service in ("s3", "*.s3", "sts")]
-OWN = {"S3_ACCESS_KEY": "AKIAOWNOWNOWNOWNOWNO", "S3_SECRET_KEY": "s", "S3_SESSION_TOKEN": "a-token"}
+OWN = {"S3_ACCESS_KEY": "AKIAOWN", "S3_SECRET_KEY": "s", "S3_SESSION_TOKEN": "a-token"}
 ROLE = "arn:aws:iam::123456789012:role/plants"
-FROM_A_FILE = "AKIAFILEFILEFILEFILE"
+FROM_A_FILE = "AKIAFILE"
 
 
 @pytest.fixture(scope="module")
