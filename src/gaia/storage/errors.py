@@ -79,7 +79,7 @@ def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the key
             f"{endpoint} takes the session token no more ({code})",
             f"renew {keys}; keys of AWS's chain (S3_PROFILE) are renewed by themselves, those in .env are not",
         )
-    if elsewhere := _region(code, said, metadata):
+    if elsewhere := region(error.response):
         at_aws = f", and S3_ENDPOINT=https://s3.{elsewhere}.amazonaws.com" if _AWS in endpoint else ""
         return Refused(
             f"{endpoint} refuses S3_REGION for {what}: it is {elsewhere}", f"set S3_REGION={elsewhere} in .env{at_aws}"
@@ -104,6 +104,8 @@ def from_client_error(error: Any, endpoint: str, what: str, keys: str = "the key
         return Missing(f"there is no {what} at {endpoint}.")
     if code == "XMinioStorageFull" or status == 507:
         return Full(f"{endpoint} has no space left for {what}", "free some and repeat")
+    if code == "400":  # to HEAD, which has no room for more
+        return StorageError(f"{endpoint} failed on {what}: {message}", "see whether S3_REGION in .env is the server's")
     if status and status >= 500:  # what SeaweedFS says of a full disk, too
         return StorageError(f"{endpoint} failed on {what}", f"its log ({LOG}) says why, and whether its disk is full")
     return StorageError(f"{endpoint} failed on {what}: {message or code or status}.")
@@ -125,11 +127,12 @@ def from_connection(error: Exception, endpoint: str) -> Unreachable:
     return Unreachable(f"no server answers at {endpoint}", "`make storage` starts one here, or check S3_ENDPOINT")
 
 
-def _region(code: str, said: dict[str, Any], metadata: dict[str, Any]) -> str:
-    """Where what was asked for is, if the answer is that it is elsewhere."""
-    if code not in ("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "301", "307"):
+def region(response: dict[str, Any]) -> str:
+    """Where what was asked for is, if the answer, as botocore's ClientError has it, is that it is elsewhere."""
+    said, headers = response.get("Error", {}), response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if said.get("Code") not in ("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "301", "307"):
         return ""
-    return str(said.get("Region") or metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region") or "")
+    return str(said.get("Region") or headers.get("x-amz-bucket-region") or "")
 
 
 def _skew(headers: dict[str, str]) -> float:
