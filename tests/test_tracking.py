@@ -356,7 +356,9 @@ def server(store: Store, tmp_path: Path) -> Iterator[str]:
     command = [program, "server", "--port", str(port), "--workers", "1", "--artifacts-destination", f"s3://{bucket}/mlflow",
                "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]  # fmt: skip
     running = subprocess.Popen(
-        command, env=reading(store) | {"PATH": f"{python.parent}:{os.environ['PATH']}"}, cwd=tmp_path,
+        command, cwd=tmp_path, env=reading(store) | {
+            "PATH": f"{python.parent}:{os.environ['PATH']}", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"
+        },
         stdout=(tmp_path / "server.log").open("wb"), stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
