@@ -48,6 +48,11 @@ def show(record: Record) -> dict[str, Any]:
     }
 
 
+def of_release(record: Record) -> str:
+    """The model card that lies with the version's files, where nobody can know what is live or was withdrawn since."""
+    return card(show(record) | {"live": None, "withdrawn": None})
+
+
 def text(found: dict[str, Any]) -> list[str]:
     """What `show` found, in lines for people."""
     number, manifest = found["number"], found["manifest"]
@@ -91,7 +96,8 @@ def body(found: dict[str, Any]) -> str:
     parts = [
         f"# {found['version']}",
         f"{found['question'] or line}: {', '.join(metrics['per_class'])}.",
-        f"Released {_released(found)}; {_why(found['number'])}. Live: {', '.join(found['live']) or 'no'}.",
+        f"Released {_released(found)}; {_why(found['number'])}."
+        + ("" if found["live"] is None else f" Live: {', '.join(found['live']) or 'no'}."),
         *([f"**Withdrawn** {_withdrawn(found)}."] if found["withdrawn"] else []),
         "## Input",
         "\n".join(inputs),
