@@ -27,7 +27,7 @@ from mlflow import MlflowClient
 from conftest import ROOT, Project, Store, free_ports, until
 from gaia import cli
 from gaia.config import yaml
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, missing_extra
 from gaia.registry import history, sharing, tags
 from gaia.storage import cache, models
 from gaia.storage.client import S3Client
@@ -319,7 +319,10 @@ def test_each_failure_is_a_sentence(ledger: Ledger, monkeypatch: pytest.MonkeyPa
                 mlflow.export(uri, ledger.root)
             assert "secret" not in str(raised.value)
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ModuleNotFoundError):
+    with (
+        pytest.raises(GaiaError, match=r"mlflow is not installed; `pip install 'gaia-vision\[mlflow\]'`"),
+        missing_extra(),
+    ):
         mlflow.export(ledger.uri, ledger.root)
 
 
