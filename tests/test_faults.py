@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ import pytest
 from conftest import GIVEN, Project, Store, until
 from gaia.files import md5
 from gaia.paths import BUCKETS
-from gaia.storage import docker, objects, remotes, transfer
+from gaia.storage import docker, objects, remotes, settings, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused, StorageError, Unreachable
 from servers import Foreign
@@ -207,6 +209,41 @@ def test_a_download_is_taken_up_where_the_connection_broke(store: Store, stored:
         client.download_file(bucket, "file", tmp_path / "back", progress=passed.append)
     assert (tmp_path / "back").read_bytes() == stored.read_bytes()
     assert sum(passed) == 3_000_000
+
+
+@pytest.mark.parametrize("breaks", [3, 1000])
+def test_a_connection_that_ends_early_without_a_word_is_no_end_of_the_object(breaks: int, tmp_path: Path) -> None:
+    """Behind MinIO, or a proxy, one that breaks ends as one that is done."""
+    content, left = random.randbytes(400_000), [breaks]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            rest = content[int(asked[1]) if asked else 0 :]
+            left[0] -= 1
+            self.send_response(206 if asked else 200)
+            self.send_header("Content-Length", str(len(rest)))
+            self.end_headers()
+            self.wfile.write(rest if left[0] < 0 else rest[:50_000])
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    names = dict.fromkeys(BUCKETS, "data")
+    at = settings.Settings(f"http://127.0.0.1:{listening.server_address[1]}", "us-east-1", names, "me", "secret")
+    try:
+        if breaks == 3:
+            S3Client(at).download_file("data", "file", tmp_path / "back")
+            assert (tmp_path / "back").read_bytes() == content
+        else:
+            with pytest.raises(Unreachable):
+                S3Client(at).download_file("data", "file", tmp_path / "back")
+            assert not list(tmp_path.iterdir())
+    finally:
+        listening.shutdown()
+        listening.server_close()
 
 
 def test_a_connection_that_always_breaks_ends_in_a_sentence_and_no_file(

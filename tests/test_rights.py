@@ -66,7 +66,7 @@ def left(store: Store) -> list[str]:
     for bucket in store.settings.buckets.values():
         for page in buckets._pages(store.client, bucket, "gaia-verify/"):
             found += [entry["Key"] for kind in ("Versions", "DeleteMarkers") for entry in page.get(kind, ())]
-        found += store.client.ask(bucket, "list_multipart_uploads", Bucket=bucket).get("Uploads", [])
+        found += store.client.ask(bucket, "list_multipart_uploads").get("Uploads", [])
     return found
 
 
@@ -137,7 +137,7 @@ def test_the_writer_pushes_and_verifies_and_leaves_nothing(mine: Project, minio:
     assert found["failed"] == found["skipped"] == set()
     assert left(minio) == []
     with pytest.raises(NotAllowed):
-        S3Client(at).ask("gaia-other", "create_bucket", Bucket="gaia-other")
+        S3Client(at).ask("gaia-other", "create_bucket")
 
 
 def test_the_reader_is_told_what_was_skipped(mine: Project, minio: Foreign) -> None:
@@ -227,7 +227,7 @@ def test_a_bucket_is_made_to_keep_old_versions_for_a_while_where_the_server_can_
         assert buckets.days(store.client, bucket) == (0 if kind == "versitygw" else 30)
         said = capfd.readouterr().err
         assert (f"{bucket} keeps no old versions: " in said) is (kind == "versitygw")
-        store.client.ask(bucket, "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        store.client.ask(bucket, "put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}})
         checks = [check for check in verify(tmp_path) if check.name in {*WRITES, "reachable"}]
         assert {check.state for check in checks} == {"ok"}, checks
         assert left(store) == []
@@ -285,10 +285,10 @@ def test_a_bucket_under_object_lock_is_not_written_to(minio: Foreign, tmp_path: 
     """What is written there could not be deleted, not even by root."""
     locked = replace(minio.settings, buckets=dict.fromkeys(minio.settings.buckets, "locked"))
     client = S3Client(locked)
-    client.ask("locked", "create_bucket", Bucket="locked", ObjectLockEnabledForBucket=True)
+    client.ask("locked", "create_bucket", {"ObjectLockEnabledForBucket": True})
     rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
     held = {"ObjectLockEnabled": "Enabled", "Rule": rule}
-    client.ask("locked", "put_object_lock_configuration", Bucket="locked", ObjectLockConfiguration=held)
+    client.ask("locked", "put_object_lock_configuration", {"ObjectLockConfiguration": held})
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.variables(locked).items()))
     found = {check.name: check for check in verify(tmp_path)}
     assert {name for name, check in found.items() if check.state == "skipped"} >= WRITES

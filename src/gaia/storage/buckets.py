@@ -46,17 +46,16 @@ def _keep(client: S3Client, bucket: str, root: Path) -> None:
         return
     except ValueError as error:
         raise GaiaError(f"{LIFECYCLE} is no JSON: {error}.") from None
-    client.ask(bucket, "put_bucket_lifecycle_configuration", Bucket=bucket, LifecycleConfiguration=rules)
-    asked = {"VersioningConfiguration": {"Status": "Enabled"}}
-    client.ask(bucket, "put_bucket_versioning", Bucket=bucket, **asked)
+    client.ask(bucket, "put_bucket_lifecycle_configuration", {"LifecycleConfiguration": rules})
+    client.ask(bucket, "put_bucket_versioning", {"VersioningConfiguration": {"Status": "Enabled"}})
 
 
 def days(client: S3Client, bucket: str) -> int | None:
     """For how many days the bucket keeps what was deleted: 0, nothing is kept; None, for ever, or nobody can say."""
     try:
-        if client.ask(bucket, "get_bucket_versioning", Bucket=bucket).get("Status") is None:
+        if client.ask(bucket, "get_bucket_versioning").get("Status") is None:
             return 0
-        rules = client.ask(bucket, "get_bucket_lifecycle_configuration", Bucket=bucket)["Rules"]
+        rules = client.ask(bucket, "get_bucket_lifecycle_configuration")["Rules"]
     except StorageError:
         return None
     ends = [rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for rule in rules if _holds(rule)]
@@ -66,7 +65,7 @@ def days(client: S3Client, bucket: str) -> int | None:
 def locked(client: S3Client, bucket: str) -> bool:
     """Whether what is written into the bucket can't be deleted for a while (a default retention of object lock)."""
     try:
-        found = client.ask(bucket, "get_object_lock_configuration", Bucket=bucket)
+        found = client.ask(bucket, "get_object_lock_configuration")
     except StorageError:  # most servers' way to say no
         return False
     return bool(found.get("ObjectLockConfiguration", {}).get("Rule"))
@@ -90,10 +89,10 @@ def restore(client: S3Client, bucket: str, prefix: str = f"{cache.OBJECTS}/") ->
 
 
 def _pages(client: S3Client, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+    asked: dict[str, Any] = {"Prefix": prefix}
     more = True
     while more:
-        page = client.ask(bucket, "list_object_versions", **asked)
+        page = client.ask(bucket, "list_object_versions", asked)
         yield page
         more = page.get("IsTruncated", False)
         asked |= {"KeyMarker": page.get("NextKeyMarker", ""), "VersionIdMarker": page.get("NextVersionIdMarker", "")}
@@ -103,7 +102,7 @@ def _delete(client: S3Client, bucket: str, entries: list[dict[str, Any]]) -> Non
     wanted = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
     for start in range(0, len(wanted), 1000):
         asked = {"Objects": wanted[start : start + 1000], "Quiet": True}
-        failed = client.ask(bucket, "delete_objects", Bucket=bucket, Delete=asked).get("Errors", [])
+        failed = client.ask(bucket, "delete_objects", {"Delete": asked}).get("Errors", [])
         if failed and failed[0].get("Code") == "AccessDenied":
             raise NotAllowed(f"these keys may not delete versions of {bucket}/{failed[0]['Key']}.")
         if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -56,10 +56,10 @@ class S3Client:
             return False
         return True
 
-    def ask(self, what: str, operation: str, **asked: Any) -> Any:
-        """The answer to an operation of S3, as botocore names it, on `what` (a bucket, or bucket/key)."""
-        with self._sentences(what):
-            return getattr(self._s3, operation)(**asked)
+    def ask(self, bucket: str, operation: str, asked: Mapping[str, Any] | None = None) -> Any:
+        """The answer to an operation of S3 on a bucket, as botocore names it and what is `asked`."""
+        with self._sentences(bucket):
+            return getattr(self._s3, operation)(Bucket=bucket, **(asked or {}))
 
     def buckets(self) -> list[str]:
         """The names of the buckets that these keys may see."""
