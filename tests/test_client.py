@@ -177,3 +177,20 @@ def test_importing_gaia_stays_cheap_and_the_names_are_there() -> None:
     code = "import sys, gaia, gaia.storage; print(*sys.modules); gaia.ModelStorage, gaia.storage.S3Client"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"dvc", "botocore", "s3fs", "hydra", "pydantic", "pandas", "numpy"} & set(loaded)
+
+
+def test_a_copy_is_made_by_the_server_in_parts_where_it_is_large(
+    client: S3Client, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytes(range(256)) * (11 * 2**12) + b"the end"
+    client.upload_file(write(tmp_path / "a", content), bucket, "of ümlaut", metadata={"line": "plants"})
+    for limit in (2**30, 5 * 2**20):  # as a whole; in three parts
+        monkeypatch.setattr("gaia.storage.client.COPIED", limit)
+        for key, given in (("its own", None), ("a/new one+", {"version": "v1.2.0"})):
+            client.copy_object(bucket, "of ümlaut", bucket, key, metadata=given)
+            client.download_file(bucket, key, tmp_path / "b")
+            assert (tmp_path / "b").read_bytes() == content
+            assert client.get_object_metadata(bucket, key)["metadata"] == (given or {"line": "plants"})
+            client.delete_object(bucket, key)
+    with pytest.raises(Missing, match="there is no .*/nothing at"):
+        client.copy_object(bucket, "nothing", bucket, "copy")

@@ -23,6 +23,7 @@ from gaia.runtime.contract import Contract
 from gaia.runtime.golden import Golden
 from gaia.runtime.predictor import Predictor
 from gaia.runtime.typed import misfit
+from gaia.storage import S3Client
 
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
@@ -51,8 +52,10 @@ def verbs(at: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[
 
 VERBS = dict(verbs(parser()))
 OF_ALL = {"--help", "--json"}
-PUBLIC = {"Predictor": Predictor, "gaia.runtime.load": load, "gaia.runtime.answers": answers}  # and what gaia names
-INNER = {"open_model", "reader"}  # for sealing an artifact
+PUBLIC = {  # and what gaia names
+    "Predictor": Predictor, "gaia.runtime.load": load, "gaia.runtime.answers": answers, "S3Client": S3Client,
+}  # fmt: skip
+INNER = {"open_model", "reader", "wire", "may_list", "ask"}  # for sealing an artifact; of the storage's own modules
 FIELDS = {"contract"}  # of a dataclass, without a default
 SECTIONS = dict(re.findall(r"^### `gaia ([\w ]+)`\n(.*?)(?=^##|\Z)", TEXTS["docs/cli.md"], re.M | re.S))
 
@@ -108,6 +111,13 @@ def test_every_public_function_is_documented_as_it_is(name: str) -> None:
             assert written(rows[key]) == parameters(own[key], inspect.isclass(of)), rows[key]
 
 
+def test_the_names_of_the_predecessor_are_there() -> None:
+    named = re.findall(r"`(\w+)\.(\w+)`", TEXTS["docs/predecessor.md"])
+    assert {made for made, _ in named} == {*gaia.__all__, "S3Client"}
+    for made, method in named:
+        assert callable(getattr(PUBLIC.get(made) or getattr(gaia, made), method)), f"{made}.{method}"
+
+
 def written(call: str) -> list[tuple[str, object]]:
     """Name and default of each parameter of a function as the documentation writes it."""
     arguments = ast.parse(f"def {call}: ...").body[0].args  # type: ignore[attr-defined]
@@ -137,6 +147,7 @@ def test_the_json_of_each_command_has_the_keys_that_are_documented(versioned: Pr
         "dvc", "exp", "run", "--queue", "-S", "lines.cultures.model.depth=2", "evaluate@cultures"
     )  # for `work`
     versioned.run("gaia", "sync")  # so that a host has told of itself
+    versioned.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{versioned.root.parent}/mlflow.db"
     wrong = {}
     for command, said in rows:
         if command in ("gaia storage up", "gaia storage down", "gaia serve") or command.startswith("gaia reproduce"):

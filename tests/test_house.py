@@ -30,7 +30,7 @@ FLOORS = (  # from the ground up: a room imports from itself and from the floors
     ("data", "runtime", "storage", "demo"),
     ("frameworks", "evaluation"),
     ("versions", "stages", "engines"),
-    ("deployments", "build", "sweeps"),
+    ("deployments", "build", "sweeps", "tracking"),
     ("status", "api"),
     ("serving",),
     ("cli", "gaia"),  # gaia: the package itself, `from gaia import ModelStorage`
@@ -45,7 +45,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "gaia.inputs.pillow": (),  # Pillow's
     "gaia.runtime.load": ("gaia.runtime.load", PLUG_IN[1]),  # the reader of the framework's file
 }
-# Who may import a training framework. CatBoost's trees are also what the runtime answers with.
+# Who may import a training framework, or MLflow. CatBoost's trees are also what the runtime answers with.
 OWN = {
     "torch": ["gaia.frameworks.pytorch"],
     "torchvision": ["gaia.frameworks.pytorch"],
@@ -54,6 +54,7 @@ OWN = {
     "keras": ["gaia.frameworks.keras"],
     "tf2onnx": ["gaia.frameworks.keras"],
     "catboost": ["gaia.frameworks.catboost", "gaia.runtime"],
+    "mlflow": ["gaia.tracking"],
 }
 
 # Modules that a stage reaches and dvc.yaml need not list, with the reason why a change of them changes no byte of what

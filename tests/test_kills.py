@@ -19,7 +19,7 @@ from gaia.deployments import activation, host
 from gaia.deployments.current import current
 from gaia.deployments.sync import sync
 from gaia.registry import tags
-from gaia.storage import settings
+from gaia.storage import releases, settings
 from gaia.storage.client import S3Client, answers
 from released import clone, share
 
@@ -74,10 +74,12 @@ def killed(wrapper: Path, project: Project, verb: str, **when: str) -> tuple[int
 
 
 def copied(world: Path, store: Store, verb: str) -> Path:
-    """The world to be changed; if the buckets are, too, then with an object to remove."""
+    """The world to be changed; if the buckets are, too, then with an object to remove, and no version's folder."""
     folder = world.with_name("copy")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(world, folder, symlinks=True)
+    for version in releases.listed(store.client):
+        releases.remove(version, store.client)
     if verb == "cleanup --remote":
         file = folder / "project/.dvc/cache" / UNUSED
         file.parent.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from gaia.errors import GaiaError
 from gaia.registry import git, sharing, tags
 from gaia.registry.tags import Tag, Version
 from gaia.runtime import artifact
+from gaia.storage import releases
 from gaia.versions import release
 from gaia.versions.release import Known, Plan
 
@@ -34,7 +35,7 @@ def refused(project: Project, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_release_is_stored_tagged_shared_and_explained(versioned: Project) -> None:
+def test_a_release_is_stored_tagged_shared_and_explained(versioned: Project, store: Store) -> None:
     said = refused(versioned)
     assert "the storage lacks" in said
     assert "`gaia release cultures --push`" in said
@@ -61,7 +62,13 @@ def test_a_release_is_stored_tagged_shared_and_explained(versioned: Project) -> 
     assert all(gate["passed"] for gate in gates.values())
     assert tag.message.startswith(f"cultures v1.2.0: accuracy {metrics['accuracy']:.3f} (")
     assert "refs/tags/cultures@v1.2.0" in versioned.run("git", "ls-remote", "origin").stdout
+    place, version = "/releases/cultures/v1.2.0", tag.name
+    assert f"{place}\n" in done.stdout
+    names = {path.name for path in versioned.path("data/models/cultures").iterdir()}
+    assert set(releases.listed(store.client)[version]) == names | {"card.md"}
+    releases.remove(version, store.client)  # as of a release that died behind its tag
     assert "this commit is cultures@v1.2.0 already" in refused(versioned)
+    assert set(releases.listed(store.client)[version]) == names | {"card.md"}, "who repeats it makes it up"
 
 
 def on_a_terminal(project: Project, answer: str, *command: str) -> tuple[int, str]:

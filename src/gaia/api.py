@@ -144,15 +144,17 @@ class ModelVersionManager:
         """
         return deploy.carry_out(deploy.undeploy(line, reason, stage, self.root), self.root).facts()
 
-    def withdraw_version(self, line: str, version: str, *, reason: str) -> dict[str, Any]:
-        """Let a version that isn't live not go live any more: `gaia withdraw <line>@<version> --yes`.
+    def withdraw_version(self, line: str, version: str, *, reason: str, remove: bool = False) -> dict[str, Any]:
+        """Let a version that isn't live not go live any more: `gaia withdraw <line>@<version> --yes`; with `remove` its
+        folder goes, too, from which hosts without Git fetch.
 
         >>> manager.withdraw_version("cultures", "v1.1.0", reason="labels of a wrong week")["tag"]
         'cultures@v1.1.0!'
         """
         from gaia.versions import withdraw
 
-        return withdraw.carry_out(withdraw.withdraw(_name(line, version), reason, self.root), self.root)
+        plan = withdraw.withdraw(_name(line, version), reason, self.root)
+        return withdraw.carry_out(plan, self.root, remove=remove)
 
 
 class ModelStorage:
@@ -229,8 +231,9 @@ class ModelStorage:
         """Delete a version in two steps: without `confirm`, nothing happens but the answer, what would be deleted, with
         the word to `confirm` it by; with that word it is done.
 
-        The answer: `version`, `objects` (paths whose content nothing else needs), `bytes`, `confirm`, `deleted`. What
-        another version, a branch or the workspace needs stays. A tag that was pushed has to be deleted at the Git
+        The answer: `version`, `objects` (paths whose content nothing else needs), `folder` (its copies in `releases/`;
+        None if there are none), `bytes`, `confirm`, `deleted`. What another version, a branch or the workspace needs
+        stays. A tag that was pushed has to be deleted at the Git
         remote as well. Raises GaiaError if a deployment is of this version, or the word is for something else.
 
         >>> storage.delete_model_version("cultures@v1.1.0")["deleted"]

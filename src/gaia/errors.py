@@ -140,7 +140,7 @@ def missing_extra() -> Iterator[None]:
         package = (error.name or "gaia").partition(".")[0]
         if package == "gaia":
             raise
-        others = {"optuna": "sweep", "ray": "ray"} | dict.fromkeys(SERVING, "serve")
+        others = {"mlflow": "mlflow", "optuna": "sweep", "ray": "ray"} | dict.fromkeys(SERVING, "serve")
         extra = others.get(package, "train")
         raise GaiaError(f"{package} is not installed", f"`pip install 'gaia-vision[{extra}]'` brings it") from None
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from gaia import paths
-from gaia.cli import build, config, data, deployments, predict, serving, storage, sweeps, versions
+from gaia.cli import build, config, data, deployments, fetch, predict, serving, storage, sweeps, tracking, versions
 from gaia.cli.verb import Parser, WrongArguments, one_document, print_error
 from gaia.errors import GaiaError, errors_as, exit_with_a_sentence, full_disk, missing_extra
 
@@ -29,7 +29,7 @@ def parser() -> Parser:
         "--print-completion", choices=("bash", "zsh"), help='for that shell: `eval "$(gaia --print-completion bash)"`'
     )
     verbs = tree.add_subparsers(dest="verb", metavar="verb")
-    for module in (config, build, sweeps, predict, data, storage, versions, deployments, serving):
+    for module in (config, build, sweeps, predict, data, fetch, storage, versions, deployments, tracking, serving):
         module.add(verbs)
     about = verbs.add_parser("help", help="how a verb is asked: `gaia help deploy`")
     about.add_argument("words", nargs="*", metavar="verb")

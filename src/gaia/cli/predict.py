@@ -124,7 +124,7 @@ def _model(asked: argparse.Namespace) -> Iterator[_Asked]:
         if asked.stage or asked.version:
             raise GaiaError(f"{asked.line} is a folder", "--stage and --version go with a line")
         folder = asked.here / asked.line
-        yield _Asked(load(folder, f"fetch it again, for example with `dvc artifacts get`, into {folder}"), None, 0)
+        yield _Asked(load(folder, f"fetch it again, for example with `gaia fetch`, into {folder}"), None, 0)
         return
     band = settings.doubted(asked.line)
     if asked.version:

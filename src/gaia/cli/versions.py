@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from gaia.cli.verb import ask_reason, print_json, verb
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, Problem
 
 
 def add(verbs: Any) -> None:
@@ -30,6 +30,7 @@ def add(verbs: Any) -> None:
     )  # fmt: skip
     withdraw.add_argument("version")
     withdraw.add_argument("--reason", default="", help="kept in the tag")
+    withdraw.add_argument("--remove", action="store_true", help="also its folder, from which hosts without Git fetch")
     withdraw.add_argument("--yes", action="store_true", help="don't ask")
     versions = verb(verbs, "versions", _versions, help="the versions of a line: live, accuracy, size, why this number")
     versions.add_argument("line")
@@ -44,7 +45,12 @@ def add(verbs: Any) -> None:
         description="Runs the line's pipeline in a clean checkout. Exit code 0: identical, or equal within tolerance.",
     )  # fmt: skip
     reproduce.add_argument("version")
-    verb(verbs, "audit", _audit, help="could every version be restored now? Exit code 1 if one couldn't")
+    audit = verb(
+        verbs, "audit", _audit,
+        help="could every version be restored now? Exit code 1 if one couldn't, or a folder of releases/ is wrong",
+    )  # fmt: skip
+    audit.add_argument("--deep", action="store_true", help="hash the files of the folders, too")
+    audit.add_argument("--mend", action="store_true", help="make folders that are missing or wrong, of what is stored")
 
 
 def _release(asked: argparse.Namespace) -> None:
@@ -70,23 +76,28 @@ def _release(asked: argparse.Namespace) -> None:
     number, name = made["number"], f"{made['line']}@{made['version']}"
     print(f"{name} {'is made' if made['made'] else 'would be made'} of {made['commit'][:8]}, {number['bump']}:")
     print("\n".join(f"  {reason}" for reason in number["why"]))
+    if made["folder"]:
+        print(f"its files: {made['folder']}")
 
 
 def _withdraw(asked: argparse.Namespace) -> None:
     from gaia.versions import withdraw
 
     plan = withdraw.withdraw(asked.version, asked.reason or ask_reason(asked.yes))
-    if not plan.done and not asked.yes:
+    if not asked.yes and (asked.remove or not plan.done):
         from gaia.console import confirmed
 
-        if not confirmed(f"Withdraw {plan.version.name}, for every host?", asked.yes):
+        too = ", and remove its folder from the storage" if asked.remove else ""
+        if not confirmed(f"Withdraw {plan.version.name}, for every host{too}?", asked.yes):
             raise GaiaError("not confirmed", "nothing was changed")
-    made = withdraw.carry_out(plan)
+    made = withdraw.carry_out(plan, remove=asked.remove)
     if asked.json:
         print_json(made)
         return
     already = "" if made["new"] else f" already, {made['at'][:16].replace('T', ' ')}: {made['reason']}"
     print(f"{made['version']} is withdrawn{already} ({made['tag']})")
+    if asked.remove:
+        print(f"its folder in the storage {'is removed' if made['removed'] else 'was not there'}")
 
 
 def _versions(asked: argparse.Namespace) -> None:
@@ -147,12 +158,20 @@ def _reproduce(asked: argparse.Namespace) -> None:
 def _audit(asked: argparse.Namespace) -> None:
     from gaia.versions.audit import audit
 
-    found = audit()
+    found = audit(deep=asked.deep, mend=asked.mend)
     if asked.json:
         print_json([{**each._asdict(), "restorable": each.restorable} for each in found])
     for each in found if not asked.json else ():
         here = f"; {len(each.only_here)} in this cache alone, `gaia push --all` stores them" if each.only_here else ""
         lost = f": {each.problem or f'{len(each.lost)} lost, such as {each.lost[0]}'}" if not each.restorable else here
-        print(f"{each.version}  {'ok' if each.restorable else 'LOST'}, {each.objects} objects{lost}")
-    if bad := [each.version for each in found if not each.restorable]:
-        raise GaiaError(f"{len(bad)} of {len(found)} versions can't be restored now: {', '.join(bad)}.")
+        folder = f"; its folder in releases/: {each.folder}" if each.folder else ""
+        state = "LOST" if not each.restorable else "ok" if each.objects else "no version"
+        print(f"{each.version}  {state}, {each.objects} objects{lost}{folder}")
+    if any(each.folder for each in found) and not asked.mend:
+        print("`gaia audit --mend` sees to the folders", file=sys.stderr)
+    bad = [each.version for each in found if not each.restorable]
+    apart = [each.version for each in found if each.apart]
+    said = [f"{len(bad)} of {len(found)} versions can't be restored now: {', '.join(bad)}."] if bad else []
+    said += [f"{len(apart)} folders of releases/ are not what the tags say: {', '.join(apart)}."] if apart else []
+    if said:
+        raise GaiaError.several(Problem(each) for each in said)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from gaia.storage.errors import Missing, Refused, StorageError, Untrusted
 from gaia.storage.settings import Settings
 from gaia.storage.streams import Progress
 from gaia.storage.wire import THREADS, Stored, Wire
+
+COPIED = 256 * 2**20  # bytes; a larger object is copied in parts: a request takes 5 GB at most, and is silent meanwhile
 
 
 class S3Client:
@@ -133,6 +136,20 @@ class S3Client:
         streams.read(self.wire, bucket, key, both, progress)
         return digest.hexdigest()
 
+    def copy_object(
+        self, bucket: str, key: str, to_bucket: str, to_key: str, *, metadata: dict[str, str] | None = None
+    ) -> None:
+        """Copy an object within the server, without a transfer. The copy appears whole or not at all, with the
+        `metadata` given, or else the object's own. Raises Missing if there is no such object."""
+        found = self.get_object_metadata(bucket, key)
+        said, size = found["metadata"] if metadata is None else metadata, found["size"]
+        source, where = {"Bucket": bucket, "Key": key}, {"Bucket": to_bucket, "Key": to_key}
+        with self._sentences(f"{to_bucket}/{to_key}"):
+            if size > COPIED:
+                self._copy_parts(source, where, size, said)
+            else:
+                self._s3.copy_object(**where, CopySource=source, Metadata=said, MetadataDirective="REPLACE")
+
     def delete_object(self, bucket: str, key: str) -> bool:
         """Delete one object, by its exact key; False if there was none."""
         if not self.object_exists(bucket, key):
@@ -164,6 +181,24 @@ class S3Client:
             asked["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(filename)}"
         link: str = self._s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires)
         return link
+
+    def _copy_parts(self, source: dict[str, str], where: dict[str, str], size: int, metadata: dict[str, str]) -> None:
+        length = max(COPIED, -(-size // 10_000))  # S3 takes 10,000 parts
+        upload = where | {"UploadId": self._s3.create_multipart_upload(**where, Metadata=metadata)["UploadId"]}
+
+        def copy(number: int) -> dict[str, Any]:
+            span = f"bytes={(number - 1) * length}-{min(number * length, size) - 1}"
+            done = self._s3.upload_part_copy(**upload, PartNumber=number, CopySource=source, CopySourceRange=span)
+            return {"PartNumber": number, "ETag": done["CopyPartResult"]["ETag"]}
+
+        try:
+            with ThreadPoolExecutor(THREADS) as pool:
+                parts = list(pool.map(copy, range(1, -(-size // length) + 1)))
+            self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        except BaseException:
+            with suppress(Exception):
+                self._s3.abort_multipart_upload(**upload)
+            raise
 
     @contextmanager
     def _sentences(self, what: str) -> Iterator[None]:

@@ -15,7 +15,7 @@ from gaia import files, paths
 from gaia.errors import GaiaError, nearest
 from gaia.registry import tags
 from gaia.registry.git import git
-from gaia.storage import copies, objects, settings, transfer
+from gaia.storage import copies, objects, releases, settings, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.objects import Object
 
@@ -70,24 +70,29 @@ def models(line: str | None = None, root: Path = Path()) -> list[dict[str, Any]]
 
 
 def url(version: str, file: str | None = None, *, expires: int = 3600, root: Path = Path()) -> str:
-    """A link to one file of a version (the model if `file` is not given), good for `expires` seconds without keys.
-    The download has the file's own name."""
+    """A link to one file of a version (the model if `file` is not given), good for `expires` seconds without keys: in
+    the version's folder, or to the object where that lacks it. The download has the file's own name."""
     tag, client = tags.find(version, root), S3Client(settings.read(root))
-    found = _files(_artifact(tag.commit, tag.name.line, client, root), tag.name.line)
+    release = releases.of(tag.name, tag.commit, _artifact(tag.commit, tag.name.line, client, root))
+    found = release.files
     name = file or _model_file(found, client)
-    if name not in found:
+    if name not in (*found, releases.CARD):
         raise GaiaError(f"{version} has no file '{name}'", f"its files are {', '.join(found)}{nearest(name, found)}")
-    o = found[name]
-    return client.get_presigned_url(o.bucket, o.key, expires=expires, filename=Path(name).name)
+    place = releases.key_of(name, release, client)
+    if not place and name not in found:
+        raise GaiaError(f"{version} has no {name} in the storage", "`gaia audit --mend` makes it, with its folder")
+    bucket, key = place or (found[name].bucket, found[name].key)
+    return client.get_presigned_url(bucket, key, expires=expires, filename=Path(name).name)
 
 
 def delete(version: str, confirm: str | None = None, root: Path = Path()) -> dict[str, Any]:
     """Delete a version in two steps: without `confirm`, nothing happens but the answer, what would be deleted, with
     the word to `confirm` it by; with that word it is done.
 
-    The answer: `version`, `objects` (paths whose content nothing else needs), `bytes`, `confirm`, `deleted`.
-    Objects that another version, a branch or the workspace needs stay. A tag that was pushed has to be deleted at
-    the Git remote as well. Raises GaiaError if a deployment is of this version, or the word is for something else.
+    The answer: `version`, `objects` (paths whose content nothing else needs), `folder` (its copies in `releases/`; None
+    if there are none), `bytes`, `confirm`, `deleted`. Objects that another version, a branch or the workspace needs
+    stay. A tag that was pushed has to be deleted at the Git remote as well. Raises GaiaError if a deployment is of this
+    version, or the word is for something else.
     """
     tag = tags.find(version, root)
     for deployment in tags.deployments(tag.name.line, root):
@@ -101,11 +106,14 @@ def delete(version: str, confirm: str | None = None, root: Path = Path()) -> dic
     kept = {(o.bucket, o.key) for rev in revisions for o in objects.of_revision(rev, client=client, root=root)}
     freed = {(o.bucket, o.key): o for o in _artifact(tag.commit, tag.name.line, client, root)}
     freed = {place: o for place, o in freed.items() if place not in kept}
-    word = hashlib.sha256("\n".join([version, tag.commit, *sorted(map(str, freed))]).encode()).hexdigest()[:12]
+    copies = releases.listed(client, releases.place(tag.name, client)[1]).get(tag.name, {})
+    said = [version, tag.commit, *sorted(map(str, freed)), *copies]
+    word = hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
     plan = {
         "version": version,
         "objects": sorted(o.path for o in freed.values()),
-        "bytes": sum(objects.sizes(freed.values(), client).values()),
+        "folder": releases.shown(tag.name, client) if copies else None,
+        "bytes": sum(objects.sizes(freed.values(), client).values()) + sum(each.size for each in copies.values()),
         "confirm": word,
         "deleted": confirm is not None,
     }
@@ -114,6 +122,7 @@ def delete(version: str, confirm: str | None = None, root: Path = Path()) -> dic
     if confirm != word:
         raise GaiaError(f"'{confirm}' confirms something else than what would be deleted now", "ask for it anew")
     git("tag", "--delete", version, root=root)  # first: a version without its bytes would be a lie
+    releases.remove(tag.name, client)
     for name in {bucket for bucket, _ in freed}:
         client.delete_objects(name, [key for bucket, key in freed if bucket == name])
     return plan

@@ -170,8 +170,7 @@ def upload(
         with path.open("rb") as file:
             file.seek((part - 1) * length)
             piece = file.read(length)
-        sent = hashlib.md5(piece, usedforsecurity=False).digest()
-        etag = wire.put(bucket, key, piece, sent, partNumber=str(part), uploadId=number)
+        etag = wire.put(bucket, key, piece, partNumber=str(part), uploadId=number)
         if progress:
             progress(len(piece))
         return f"<Part><PartNumber>{part}</PartNumber><ETag>{etag}</ETag></Part>"

@@ -71,10 +71,12 @@ class Wire:
         return headers
 
     def put(
-        self, bucket: str, key: str, content: bytes, md5: bytes, headers: Mapping[str, str] | None = None, **query: str
-    ) -> str:
-        """Store an object, or a part of one; its etag. The server compares what comes with the md5 (16 bytes)."""
-        said = {"Content-MD5": b64encode(md5).decode(), **(headers or {})}
+        self, bucket: str, key: str, content: bytes, md5: bytes = b"", headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> str:  # fmt: skip
+        """Store an object, or a part of one; its etag. The server compares what comes with the md5 (16 bytes), if it is
+        known, or else with a sha256, which is made faster."""
+        said = ({"Content-MD5": b64encode(md5).decode()} if md5 else {}) | dict(headers or {})
         return str(self._ask("PUT", bucket, key, query, content, said).headers["ETag"])
 
     def post(
@@ -117,7 +119,8 @@ class Wire:
         url = f"{at.bucket_url(bucket)}/{quote(key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         for attempt in range(1, self._attempts + 1):
             request = AWSRequest(method, url, dict(headers or {}), content, stream_output=stream)
-            request.context["client_config"] = _Unsigned
+            if "Content-MD5" in request.headers or not content:
+                request.context["client_config"] = _Unsigned
             S3SigV4Auth(Credentials(*settings.credentials(at)), "s3", self._region).add_auth(request)
             try:
                 answer = self._session.send(request.prepare())

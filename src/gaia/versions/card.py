@@ -48,6 +48,11 @@ def show(record: Record) -> dict[str, Any]:
     }
 
 
+def of_release(record: Record) -> str:
+    """The model card that lies with the version's files, where nobody can know what is live or was withdrawn since."""
+    return card(show(record) | {"live": None, "withdrawn": None})
+
+
 def text(found: dict[str, Any]) -> list[str]:
     """What `show` found, in lines for people."""
     number, manifest = found["number"], found["manifest"]
@@ -74,6 +79,11 @@ def text(found: dict[str, Any]) -> list[str]:
 
 def card(found: dict[str, Any]) -> str:
     """What `show` found, as a model card in Markdown, headed by the metadata that Hugging Face's hub reads."""
+    return f"---\n{yaml.dump(_metadata(found))}---\n{body(found)}"
+
+
+def body(found: dict[str, Any]) -> str:
+    """The model card without that head."""
     metrics, manifest = found["metrics"], found["manifest"]
     classes = [
         f"| {label} | {_number(n['precision'])} | {_number(n['recall'])} | {_number(n['f1'])} | {n['n']} |"
@@ -86,7 +96,8 @@ def card(found: dict[str, Any]) -> str:
     parts = [
         f"# {found['version']}",
         f"{found['question'] or line}: {', '.join(metrics['per_class'])}.",
-        f"Released {_released(found)}; {_why(found['number'])}. Live: {', '.join(found['live']) or 'no'}.",
+        f"Released {_released(found)}; {_why(found['number'])}."
+        + ("" if found["live"] is None else f" Live: {', '.join(found['live']) or 'no'}."),
         *([f"**Withdrawn** {_withdrawn(found)}."] if found["withdrawn"] else []),
         "## Input",
         "\n".join(inputs),
@@ -106,8 +117,7 @@ def card(found: dict[str, Any]) -> str:
         f"`gaia reproduce {found['version']}` makes it once more; `git checkout {found['version']}` brings the whole "
         f"project as it was.",
     ]
-    text = "\n".join(printable(line) for line in "\n\n".join(parts).split("\n"))
-    return f"---\n{yaml.dump(_metadata(found))}---\n{text}\n"
+    return "\n".join(printable(line) for line in "\n\n".join(parts).split("\n")) + "\n"
 
 
 def _metadata(found: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gaia.errors import GaiaError, Problem
+from gaia.errors import GaiaError, Problem, warn
 from gaia.evaluation.results import accuracy
 from gaia.registry import history, sharing, tags
 from gaia.registry.git import blobs, commit
@@ -61,7 +61,8 @@ def release(
     may_push: Callable[[str], bool],
     root: Path = Path(),
 ) -> dict[str, Any]:
-    """Tag HEAD as the next version of a line; what the tag's message says, `commit` and `made`.
+    """Tag HEAD as the next version of a line; what the tag's message says, `commit`, `made`, and `folder`, where its
+    files lie in the storage (None: a warning has said why they don't).
 
     `may_push` is asked, with the question, whether objects that the storage lacks shall be stored now. `retrain` lets
     the same inputs have another version, `bump` asks for a larger step than the change is; a `dry_run` makes nothing.
@@ -83,7 +84,12 @@ def release(
         return said.message(planned.version, f"accuracy {accuracy(record.metrics)}")
 
     sharing.fetch(root)  # others may have released, and another version may be live
-    decide(tags.versions(line, root))  # what can be refused at once is
+    try:
+        decide(tags.versions(line, root))  # what can be refused at once is
+    except Released as done:
+        if not dry_run and done.version not in history.look(line, root).withdrawn:
+            _folder(done.version, root)  # what made it may have died before
+        raise
     ready.check_pipeline(line, root)
     gates(_live(line, root))
     _store(record, dry_run, may_push)
@@ -93,7 +99,8 @@ def release(
         message(planned)
     else:
         planned = claim(line, record.commit, decide, message, root)
-    return {**verdicts[planned.version].facts(planned.version), "commit": record.commit, "made": not dry_run}
+    made = {**verdicts[planned.version].facts(planned.version), "commit": record.commit, "made": not dry_run}
+    return {**made, "folder": None if dry_run else _folder(planned.version, root)}
 
 
 def plan(record: Record, known: Known, asked: Bump | None = None, retrain: bool = False) -> Plan:
@@ -183,6 +190,18 @@ def _gates(record: Record, live: Tag[Version] | None) -> list[Gate]:
     if not all(gate.passed for gate in judged):
         raise GatesFailed(record.line, judged)
     return judged
+
+
+def _folder(version: Version, root: Path) -> str | None:
+    """See to it that a version has its folder in the storage, and say where. It comes after the tag: a number that
+    somebody else was faster with has no files of ours. That it can't be made costs no version."""
+    from gaia.versions import folder
+
+    try:
+        return folder.completed(str(version), root)
+    except GaiaError as error:
+        warn(f"{version} is a version, and has no folder in the storage: {error} `gaia audit --mend` makes it.")
+        return None
 
 
 def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> None:

@@ -9,6 +9,8 @@ from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
 from gaia.registry.history import History
 from gaia.registry.tags import Tag, Version, Withdrawal
+from gaia.storage import releases, settings
+from gaia.storage.client import S3Client
 
 ATTEMPTS = 5  # each failure means that somebody else has just withdrawn it
 
@@ -35,9 +37,25 @@ def withdraw(name: str, reason: str, root: Path = Path()) -> Plan:
     return Plan(version, reason, known.withdrawn.get(version.name))
 
 
-def carry_out(plan: Plan, root: Path = Path()) -> dict[str, Any]:
-    """Record it: the tag `plants@v1.2.0!`, which GTO reads as deregistered. What came of it, for scripts: version, tag,
-    by, at, reason, and `new`, whether it was recorded just now. Raises GaiaError if it went live meanwhile."""
+def carry_out(plan: Plan, root: Path = Path(), *, remove: bool = False) -> dict[str, Any]:
+    """Record it: the tag `plants@v1.2.0!`, which GTO reads as deregistered; then `remove` also its folder from the
+    storage, from which hosts without Git fetch. What came of it, for scripts: version, tag, by, at, reason, `new`,
+    whether it was recorded just now, and `removed`, whether there was such a folder to remove.
+
+    Raises GaiaError if it went live meanwhile, or, though it is withdrawn by then, if its folder can't be removed.
+    """
+    said, version = _recorded(plan, root), plan.version.name
+    try:
+        return said | {"removed": remove and bool(releases.remove(version, S3Client(settings.read(root))))}
+    except GaiaError as error:
+        first = error.problems[0]
+        raise type(error)(
+            f"{version} is withdrawn, and its folder in the storage stays: {first.found}",
+            "the same command removes it, where the storage answers and the keys may delete",
+        ) from None
+
+
+def _recorded(plan: Plan, root: Path) -> dict[str, Any]:
     line, new = plan.version.name.line, False
     for _ in range(ATTEMPTS):
         sharing.fetch(root)  # somebody may have looked at the plan for long
