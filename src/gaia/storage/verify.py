@@ -75,8 +75,9 @@ def checks(module: ModuleType) -> dict[str, Callable[[Any], str]]:
     return {check.__name__.replace("_", " "): check for check in own if not check.__name__.startswith("_")}
 
 
-def checked(module: ModuleType, at: object, known: dict[str, str]) -> Iterator[Check]:
+def checked(module: ModuleType, at: object, known: dict[str, str] | None = None) -> Iterator[Check]:
     """What each check of a module finds, as it is done. `known` are the causes that were named, by which check."""
+    known = {} if known is None else known
     for name, check in checks(module).items():
         yield _checked(name, check, known, at)
 
