@@ -20,7 +20,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from gaia.storage import embedded, objects, remotes, server, settings
+from gaia.storage import buckets, embedded, objects, remotes, server, settings
 from gaia.storage.client import S3Client
 from released import release
 
@@ -166,6 +166,11 @@ class Store:
         self.settings = settings.read(folder)
         self.client = S3Client(self.settings)
 
+    @property
+    def data(self) -> Path:
+        """Where the server keeps what it is given."""
+        return self.root / ".storage/data"
+
     def start(self) -> None:
         """Start the server, unless it runs."""
         server.up(self.root)
@@ -200,8 +205,8 @@ class Store:
     def end(self) -> None:
         """Leave nothing behind."""
         if self.given:
-            self.empty()
             for bucket in self.settings.buckets.values():
+                buckets.erase(self.client, bucket, "")
                 self.client._s3.delete_bucket(Bucket=bucket)
         self.kill()  # one that is only stopped waits for clients that are still connected
         self.stop()

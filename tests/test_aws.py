@@ -24,14 +24,14 @@ from authority import Authority, Front, in_front, program
 from conftest import ROOT, Project, free_ports
 from gaia.storage import chain, errors, remotes, server, server_checks, settings
 from gaia.storage.client import S3Client
-from gaia.storage.errors import Refused
+from gaia.storage.errors import Refused, StorageError
 
 REGION = "eu-central-1"
 ENDPOINT = f"https://s3.{REGION}.amazonaws.com"
 HOSTS = [f"{service}.{region}.amazonaws.com" for region in (REGION, "us-east-1") for service in ("s3", "*.s3", "sts")]
-OWN = {"S3_ACCESS_KEY": "AKIAOWNOWNOWNOWNOWNO", "S3_SECRET_KEY": "s", "S3_SESSION_TOKEN": "a-token"}
+OWN = {"S3_ACCESS_KEY": "AKIAOWN", "S3_SECRET_KEY": "s", "S3_SESSION_TOKEN": "a-token"}
 ROLE = "arn:aws:iam::123456789012:role/plants"
-FROM_A_FILE = "AKIAFILEFILEFILEFILE"
+FROM_A_FILE = "AKIAFILE"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,8 @@ def project(aws: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proj
     for name in (".dvc/config", ".dvc/.gitignore", ".gitignore"):
         shutil.copy(ROOT / name, project.path(name))
     project.path("x").write_text(f"{tmp_path}")  # of this test alone
+    for name in ("params.yaml", "dvc.yaml"):  # by which gaia knows a project
+        project.path(name).write_text("{}\n")
     project.path("x.dvc").write_text("outs:\n- {path: x, remote: data}\n")
     project.run("dvc", "commit", "--force", "--quiet")
     shell = {"HOME": str(tmp_path), "HTTPS_PROXY": f"http://127.0.0.1:{aws.proxy}"}
@@ -107,16 +109,19 @@ def test_a_bucket_is_made_in_the_region_that_the_endpoint_names(
 
 def test_a_bucket_is_in_the_hosts_name_and_the_token_in_each_request(project: Project, aws: Front) -> None:
     at = up(project, S3_ENDPOINT=ENDPOINT, **OWN)
-    project.run("dvc", "push")
+    project.commit()
+    project.run("gaia", "push")
     shutil.rmtree(project.path(".dvc/cache"))
     project.run("dvc", "fetch")
     link = S3Client(at).get_presigned_url(at.buckets["data"], next(S3Client(at).list_objects(at.buckets["data"])).key)
     assert link.startswith(at.bucket_url(at.buckets["data"]) + "/files/md5/")
     assert "X-Amz-Security-Token=a-token" in link
+    scratch = server_checks.Scratch(S3Client(at), at.buckets["data"], "checks/", project.root)
+    assert server_checks._status(link, scratch) == 200
     heads = re.findall(rb"(?:GET|PUT|HEAD) (\S+) HTTP/1.1\r\n(.*?)\r\n\r\n", aws.asked, re.DOTALL)
     assert len(heads) > 10
     for path, fields in heads:
-        assert b"a-token" in fields
+        assert b"a-token" in fields or "X-Amz-Security-Token=a-token" in path.decode()
         assert path in (b"/", b"/?x-id=ListBuckets") or f"ost: {at.buckets['data'][:-5]}".encode() in fields, path
 
 
@@ -151,8 +156,6 @@ def test_keys_are_found_as_awss_own_libraries_find_them(
     project.environment |= hostile
     project.run("sh", "-ec", f". '{ROOT}/.githooks/environment'; dvc push")
     assert S3Client(at).object_exists(at.buckets["data"], next(S3Client(at).list_objects(at.buckets["data"])).key)
-    scratch = server_checks.Scratch(S3Client(at), at.buckets["data"], "checks/", project.root)
-    assert server_checks.links(scratch) if way == "a profile" else True
     assert len(by_gaia) == 1 and all(found.startswith(key) for found in by_gaia | keys(aws)), (by_gaia, keys(aws))
     verb = "import json; from gaia.storage import remotes; print(json.dumps(remotes.environment()))"
     heard = json.loads(project.run(sys.executable, "-c", verb).stdout)
@@ -258,6 +261,14 @@ def test_a_server_of_one_region_makes_buckets_whatever_the_settings_say(tmp_path
     with program(port, *(word.format(port=port, folder=folder) for word in SERVERS[kind]), **user):
         assert S3Client(at).create_bucket("plants")
         assert not S3Client(at).create_bucket("plants")
+        if (kind, region) == ("versitygw", "eu-west-1"):  # which says to HEAD no more than that it is a bad request
+            with pytest.raises(StorageError, match="; see whether S3_REGION in .env is the server's"):
+                S3Client(at).object_exists("plants", "key")
+        else:
+            assert not S3Client(at).object_exists("plants", "key")
+        (tmp_path / "file").write_text("x")
+        S3Client(at).upload_file(tmp_path / "file", "plants", "key")
+        assert [found.key for found in S3Client(at).list_objects("plants")] == ["key"]
 
 
 def test_hooks_hear_of_the_chain_what_verbs_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,10 @@ import pytest
 from conftest import GIVEN, Project, Store, until
 from gaia.files import md5
 from gaia.paths import BUCKETS
-from gaia.storage import objects, remotes, transfer
+from gaia.storage import docker, objects, remotes, settings, transfer
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused, StorageError, Unreachable
+from servers import Foreign
 from test_objects import flip, needed
 
 LARGE = 80_000_000
@@ -70,11 +73,14 @@ def test_a_flipped_byte_in_the_cache_is_named_by_verify_and_mended_by_fetching(s
 # A server that dies
 
 
-@pytest.fixture
-def mortal(drafted: Project, tmp_path: Path) -> Iterator[tuple[Project, Store]]:
-    """A project with one large file, and a server of its own."""
+@pytest.fixture(params=["embedded", "minio"])
+def mortal(
+    request: pytest.FixtureRequest, drafted: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Project, Store]]:
+    """A project with one large file, and a server of its own, which a test may kill, whatever else runs here."""
+    monkeypatch.setattr(docker, "available", lambda: False)
     (tmp_path / "store").mkdir()
-    store = Store(tmp_path / "store")
+    store = Store(tmp_path / "store") if request.param == "embedded" else Foreign(tmp_path / "store", request.param)
     shutil.copytree(drafted.root, tmp_path / "project", symlinks=True)
     project = store.connect(Project(tmp_path / "project"))
     project.path("large.bin").write_bytes(random.Random(1).randbytes(LARGE))
@@ -106,7 +112,7 @@ def killed_meanwhile(project: Project, store: Store, folder: Path, *command: str
 
 def test_a_server_killed_in_the_middle_loses_nothing_and_the_next_run_completes(mortal: tuple[Project, Store]) -> None:
     project, store = mortal
-    done = killed_meanwhile(project, store, store.root / ".storage/data", "dvc", "push")
+    done = killed_meanwhile(project, store, store.data, "dvc", "push")
     assert done.returncode != 0, "it was over before the server died"
     store.start()
     client = S3Client(store.settings)
@@ -203,6 +209,41 @@ def test_a_download_is_taken_up_where_the_connection_broke(store: Store, stored:
         client.download_file(bucket, "file", tmp_path / "back", progress=passed.append)
     assert (tmp_path / "back").read_bytes() == stored.read_bytes()
     assert sum(passed) == 3_000_000
+
+
+@pytest.mark.parametrize("breaks", [3, 1000])
+def test_a_connection_that_ends_early_without_a_word_is_no_end_of_the_object(breaks: int, tmp_path: Path) -> None:
+    """Behind MinIO, or a proxy, one that breaks ends as one that is done."""
+    content, left = random.randbytes(400_000), [breaks]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            rest = content[int(asked[1]) if asked else 0 :]
+            left[0] -= 1
+            self.send_response(206 if asked else 200)
+            self.send_header("Content-Length", str(len(rest)))
+            self.end_headers()
+            self.wfile.write(rest if left[0] < 0 else rest[:50_000])
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    names = dict.fromkeys(BUCKETS, "data")
+    at = settings.Settings(f"http://127.0.0.1:{listening.server_address[1]}", "us-east-1", names, "me", "secret")
+    try:
+        if breaks == 3:
+            S3Client(at).download_file("data", "file", tmp_path / "back")
+            assert (tmp_path / "back").read_bytes() == content
+        else:
+            with pytest.raises(Unreachable):
+                S3Client(at).download_file("data", "file", tmp_path / "back")
+            assert not list(tmp_path.iterdir())
+    finally:
+        listening.shutdown()
+        listening.server_close()
 
 
 def test_a_connection_that_always_breaks_ends_in_a_sentence_and_no_file(

@@ -141,7 +141,7 @@ def test_a_second_input_is_stored_audited_and_shown(extended: Project, store: St
     shown = extended.run("gaia", "show", "cultures@v1.2.0").stdout
     assert f"data      {EXTRA}, 1 file," in shown
     store.client.delete_object(images, key)
-    assert "1 only in this host's cache" in extended.run("gaia", "audit").stdout
+    assert "1 in this cache alone" in extended.run("gaia", "audit").stdout
     extended.path(".dvc/cache", key).unlink()
     audited = extended.run("gaia", "audit", ok=False)
     assert audited.returncode == 1

@@ -357,29 +357,3 @@ def test_a_key_in_a_tracked_file_fails_the_check_without_being_shown(
 
 def test_no_file_of_this_repository_holds_a_key() -> None:
     subprocess.run([sys.executable, "-m", "gaia.storage.leaks"], cwd=ROOT, check=True, env=Project(ROOT).environment)
-
-
-# Docker
-
-
-def test_the_compose_file_is_valid_for_the_specification() -> None:
-    check = ["check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    subprocess.run([Path(sys.executable).with_name(check[0]), *check[1:], ROOT / "docker-compose.yml"], check=True)
-
-
-def test_the_compose_file_binds_to_this_machine_and_holds_no_key() -> None:
-    compose = YAML(typ="safe").load(ROOT / "docker-compose.yml")
-    server, buckets = compose["services"]["server"], compose["services"]["buckets"]
-    assert all(port.startswith("127.0.0.1:") for port in server["ports"])
-    assert server["image"] == buckets["image"] == "${S3_IMAGE:-pgsty/silo:RELEASE.2026-09-16T00-00-00Z}"
-    assert server["environment"]["MINIO_ROOT_PASSWORD"].startswith("${S3_SECRET_KEY:?")
-    assert server["volumes"] == ["objects:/data"] and "objects" in compose["volumes"]
-    assert buckets["depends_on"]["server"]["condition"] == "service_healthy"
-    text = (ROOT / "docker-compose.yml").read_text()
-    assert set(re.findall(r"\$\{(S3_\w+)", text)) <= {
-        *settings.DEFAULTS,
-        *settings.KEYS,
-        "S3_IMAGE",
-        "S3_PORT",
-        "S3_CONSOLE_PORT",
-    }

@@ -70,7 +70,7 @@ def test_an_own_authority_is_trusted_by_every_client(
     assert f"ssl_verify = {small.path('ca.pem')}" in small.path(".dvc/config.local").read_text()
     small.run("dvc", "push")
     shutil.rmtree(small.path(".dvc/cache"))
-    small.run("dvc", "fetch")
+    small.run("gaia", "pull")
 
     at = settings.read(small.root)
     scratch = server_checks.Scratch(S3Client(at), at.buckets["data"], "gaia-checks/", small.root)

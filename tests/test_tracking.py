@@ -27,7 +27,7 @@ from mlflow import MlflowClient
 from conftest import ROOT, Project, Store, free_ports, until
 from gaia import cli
 from gaia.config import yaml
-from gaia.errors import GaiaError
+from gaia.errors import GaiaError, missing_extra
 from gaia.registry import history, sharing, tags
 from gaia.storage import cache, models
 from gaia.storage.client import S3Client
@@ -319,7 +319,10 @@ def test_each_failure_is_a_sentence(ledger: Ledger, monkeypatch: pytest.MonkeyPa
                 mlflow.export(uri, ledger.root)
             assert "secret" not in str(raised.value)
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ModuleNotFoundError):
+    with (
+        pytest.raises(GaiaError, match=r"mlflow is not installed; `pip install 'gaia-vision\[mlflow\]'`"),
+        missing_extra(),
+    ):
         mlflow.export(ledger.uri, ledger.root)
 
 
@@ -356,7 +359,9 @@ def server(store: Store, tmp_path: Path) -> Iterator[str]:
     command = [program, "server", "--port", str(port), "--workers", "1", "--artifacts-destination", f"s3://{bucket}/mlflow",
                "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]  # fmt: skip
     running = subprocess.Popen(
-        command, env=reading(store) | {"PATH": f"{python.parent}:{os.environ['PATH']}"}, cwd=tmp_path,
+        command, cwd=tmp_path, env=reading(store) | {
+            "PATH": f"{python.parent}:{os.environ['PATH']}", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"
+        },
         stdout=(tmp_path / "server.log").open("wb"), stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 

@@ -201,7 +201,7 @@ def test_the_audit_finds_what_can_no_longer_be_restored(versioned: Project, fres
     assert "cultures@v1.1.0  LOST" in done.stdout
     assert "data/models/cultures/model.cbm (missing)" in done.stdout
     said = versioned.run("gaia", "audit").stdout  # this host has it in its cache
-    assert "1 only in this host's cache" in said
+    assert "1 in this cache alone" in said
     cached = versioned.path(".dvc/cache", key)
     cached.chmod(0o644)
     cached.write_bytes(b"x" * cached.stat().st_size)

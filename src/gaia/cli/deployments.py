@@ -262,9 +262,10 @@ def _cleanup(asked: argparse.Namespace) -> None:
 
     objects = cleanup.unused(asked.yes) if asked.remote else []  # first, as it may refuse
     found = cleanup.cleanup(asked.line, asked.keep, asked.yes)
+    kept = cleanup.kept(objects)
     if asked.json:
         folders = [{"folder": str(each.folder), "bytes": each.size} for each in found]
-        print_json({"removed": asked.yes, "folders": folders, "objects": objects})
+        print_json({"removed": asked.yes, "folders": folders, "objects": objects, "kept": kept})
         return
     for each in found:
         print(f"{each.folder}  {each.size / 1e6:.1f} MB")
@@ -272,6 +273,9 @@ def _cleanup(asked: argparse.Namespace) -> None:
     total = f"{len(found)} versions, {sum(each.size for each in found) / 1e6:.1f} MB"
     total += f", and {len(objects)} objects of buckets and cache" if asked.remote else ""
     print(f"{total} {'removed' if asked.yes else 'would be removed'}")
+    for bucket, days in kept.items():
+        until = f"for {days} days" if days else "until somebody deletes the old versions"
+        print(f"{bucket} keeps what is deleted {until}: no space is free before, and `gaia storage restore` undoes it")
     if not asked.yes and (found or objects):
         alone = "; fetch others' branches first, since what only those need would go, too" if objects else ""
         print(f"nothing was removed yet; repeat with --yes{alone}")

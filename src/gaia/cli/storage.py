@@ -14,12 +14,14 @@ def add(verbs: Any) -> None:
     """The parsers of its verbs."""
     storage = verbs.add_parser("storage", help="the S3 server that keeps data and models: up, verify, ls, ...")
     inner = storage.add_subparsers(dest="what", required=True, metavar="verb")
-    verb(inner, "up", _up, help="start it (MinIO in Docker, else embedded), make keys and buckets, tell DVC")
+    up = verb(inner, "up", _up, help="start it (MinIO in Docker, else embedded), make keys and buckets, tell DVC")
+    up.add_argument("--users", action="store_true", help="on MinIO, three users who may less: host, reader, writer")
     verb(inner, "down", _down, help="stop the server that `up` started; its data stay")
     verb(inner, "status", _status, help="which server it is, and whether it answers")
     verify = verb(inner, "verify", _verify, help="check the server, and all that dvc.lock and the versions need of it")
     verify.add_argument("--deep", action="store_true", help="hash every object, not a sample")
     verify.add_argument("--mend", action="store_true", help="first store anew what is missing or damaged there")
+    verb(inner, "restore", _restore, help="bring back what was deleted from buckets that keep old versions")
     ls = verb(inner, "ls", _ls, help="the files of each version: size, hash, bucket")
     ls.add_argument("line", nargs="?")
     url = verb(inner, "url", _url, help="a link to one file of a version, for somebody without keys")
@@ -40,7 +42,10 @@ def _seconds(text: str) -> int:
 def _up(asked: argparse.Namespace) -> None:
     from gaia.storage import remotes, server, settings
 
-    _print_status(server.up(), asked.json)
+    now = server.up(roles=asked.users)
+    _print_status(now, asked.json)
+    if asked.users and not asked.json:
+        print(f"keys to hand over, each as somebody's .env: {', '.join(now['users'])}")
     if obstacle := remotes.in_the_way(settings.read()):
         warn("; ".join(obstacle) + ".")
 
@@ -80,13 +85,25 @@ def _verify(asked: argparse.Namespace) -> None:
     for check in verify(deep=asked.deep, mend=asked.mend):
         found.append(check)
         if not asked.json:
-            mark = "[green]ok[/]    " if check.ok else "[red]FAILED[/]"
+            mark = {"ok": "[green]ok[/]    ", "failed": "[red]FAILED[/]", "skipped": "[yellow]skipped[/]"}[check.state]
             console.print(f"{mark} [bold]{check.name}[/]: ", end="")
             console.print(check.said, markup=False)
     if asked.json:
-        print_json([check._asdict() for check in found])
+        print_json([check.facts() for check in found])
     if failed := [check.name for check in found if not check.ok]:
         raise GaiaError(f"{len(failed)} of {len(found)} checks failed: {', '.join(failed)}.")
+
+
+def _restore(asked: argparse.Namespace) -> None:
+    from gaia.storage import buckets, settings
+    from gaia.storage.client import S3Client
+
+    client = S3Client(settings.read())
+    restored = {bucket: buckets.restore(client, bucket) for bucket in client.settings.buckets.values()}
+    if asked.json:
+        print_json({"restored": restored})
+    else:
+        print(f"{sum(restored.values())} objects are back; what was deleted from a bucket without versions can't be")
 
 
 def _ls(asked: argparse.Namespace) -> None:

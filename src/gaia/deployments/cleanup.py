@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
-from gaia.storage import cache, dvc, settings
+from gaia.storage import buckets, cache, dvc, settings
 from gaia.storage.client import S3Client
 
 KEEP = 5
@@ -65,6 +65,17 @@ def unused(remove: bool = False, root: Path = Path()) -> list[str]:
     if not remove:  # the one case in which DVC says which
         return re.findall(r"^Removing (.+)$", said, re.MULTILINE)
     return sorted(before - _everything(client, root))
+
+
+def kept(objects: list[str], root: Path = Path()) -> dict[str, int | None]:
+    """The buckets of these objects that keep what is deleted, so that it frees nothing yet: for how many days, or None
+    if for ever, or these keys may not know."""
+    if not objects:
+        return {}
+    client = S3Client(settings.read(root))
+    concerned = [name for name in client.settings.buckets.values() if any(o.startswith(f"{name}/") for o in objects)]
+    found = {bucket: buckets.days(client, bucket) for bucket in concerned}
+    return {bucket: days for bucket, days in found.items() if days != 0}
 
 
 def _refuse_unshared_tags(root: Path) -> None:

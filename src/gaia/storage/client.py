@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from gaia.errors import GaiaError
 from gaia.storage import connection, streams
 from gaia.storage import settings as at
-from gaia.storage.errors import Missing, Refused, StorageError, Untrusted
+from gaia.storage.errors import Missing, NotAllowed, Refused, StorageError, Untrusted
 from gaia.storage.settings import Settings
 from gaia.storage.streams import Progress
 from gaia.storage.wire import THREADS, Stored, Wire
@@ -45,6 +45,21 @@ class S3Client:
         return connection.connect(
             self.settings, timeout=self._timeout, attempts=self._attempts, connections=4 * THREADS
         )
+
+    def may_list(self) -> bool:
+        """Whether these keys may list the project's buckets; who may not may still read, or write. Raises Refused if
+        the server doesn't take the keys, Unreachable if none answers."""
+        try:
+            for bucket in self.settings.buckets.values():
+                self.bucket_exists(bucket)
+        except NotAllowed:
+            return False
+        return True
+
+    def ask(self, bucket: str, operation: str, asked: Mapping[str, Any] | None = None) -> Any:
+        """The answer to an operation of S3 on a bucket, as botocore names it and what is `asked`."""
+        with self._sentences(bucket):
+            return getattr(self._s3, operation)(Bucket=bucket, **(asked or {}))
 
     def buckets(self) -> list[str]:
         """The names of the buckets that these keys may see."""
@@ -221,14 +236,15 @@ class S3Client:
         try:
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
         except ClientError as error:
-            return connection.failed(error, self.settings, bucket)
+            found = connection.failed(error, self.settings, bucket)
+            return None if isinstance(found, NotAllowed) else found
         return None
 
 
 def answers(settings: Settings) -> bool:
     """Whether a server takes these keys at the endpoint. Raises Refused or Untrusted if one is there, and doesn't."""
     try:
-        S3Client(settings, timeout=5, attempts=1).buckets()
+        S3Client(settings, timeout=5, attempts=1).may_list()
     except (Refused, Untrusted):
         raise
     except StorageError:

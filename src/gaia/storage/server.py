@@ -7,14 +7,16 @@ from typing import Any
 
 from filelock import FileLock
 
-from gaia.storage import client, docker, embedded, remotes, settings
+from gaia.errors import GaiaError, warn
+from gaia.storage import buckets, client, docker, embedded, remotes, settings, users
 from gaia.storage.client import S3Client
 from gaia.storage.errors import Refused, Unreachable
 from gaia.storage.settings import ENV, Settings
 
 
-def up(root: Path = Path()) -> dict[str, Any]:
+def up(root: Path = Path(), *, roles: bool = False) -> dict[str, Any]:
     """A running server with the buckets, and a DVC that knows it; what `status` gives. Repeating it changes nothing.
+    With `roles`, on MinIO, three users as well (users.py), and in `users` the files with their keys.
 
     A server that answers at the endpoint with these keys is taken as it is; only where none does, and the endpoint is
     this machine, one is started. An embedded one of an earlier version, whose inner ports are open, is started anew.
@@ -43,11 +45,17 @@ def up(root: Path = Path()) -> dict[str, Any]:
                 docker.start(root, at)
             else:
                 embedded.start(root, at)
-        s3 = S3Client(at)
-        for bucket in at.buckets.values():
-            s3.create_bucket(bucket)
+        now = status(root)
+        for note in buckets.prepare(S3Client(at), root, ours=now["server"] != "elsewhere"):
+            warn(note)
         remotes.write(at, root)
-    return status(root)
+        if roles and now["server"] == "embedded":
+            raise GaiaError(
+                "the embedded server knows one pair of keys, and no users",
+                "start MinIO (with Docker, `gaia storage up` does), or hand out links: `gaia storage url`",
+            )
+        made = {"users": [str(file) for file in users.make(at, root)]} if roles else {}
+    return now | made
 
 
 def down(root: Path = Path()) -> str:

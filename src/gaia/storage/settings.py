@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.paths import BUCKETS
+from gaia.storage import dotenv
 
 ENV = Path(".env")  # Docker Compose reads this file, too
 KEYS = ("S3_ACCESS_KEY", "S3_SECRET_KEY")
@@ -236,9 +237,7 @@ def make_keys(root: Path = Path()) -> None:
 
 def _given(root: Path) -> dict[str, str]:
     """What is set, an empty value counting as not set."""
-    lines = [line for line in _lines(root) if "=" in line and not line.lstrip().startswith("#")]
-    pairs = [line.removeprefix("export ").split("=", 1) for line in lines]
-    from_file = {key.strip(): value.strip().strip("'\"") for key, value in pairs if value.strip()}
+    from_file = {key: value for key, value in dotenv.read(_lines(root), root / ENV).items() if value}
     from_environment = {key: os.environ[key] for key in (*DEFAULTS, *KEYS, *OPTIONAL) if os.environ.get(key)}
     return DEFAULTS | _of_aws(from_file | from_environment)
 

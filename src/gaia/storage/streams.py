@@ -25,24 +25,26 @@ def read(
 ) -> None:  # fmt: skip
     """Stream an object through `piece`, or its bytes from `start` until before `stop`; of the answer that has `begun`,
     if it has."""
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, IncompleteRead
 
     at, broken = start, 0
     while stop is None or at < stop:
         answer, begun = begun or wire.get(bucket, key, at, stop), None
+        end = at + int(answer.headers["Content-Length"])  # of this answer, which may be of more than is wanted
+        stop = end if stop is None else stop
         try:
             for chunk in answer.stream(_PIECE):
-                wanted = chunk if stop is None else chunk[: stop - at]
+                wanted = chunk[: stop - at]
                 piece(wanted)
                 at += len(wanted)
                 if progress:
                     progress(len(wanted))
-                if at == stop:
-                    break
-            else:
-                answer.release_conn()
-                return
-            answer.close()
+                if at == stop < end:
+                    answer.close()
+                    return
+            if at < min(stop, end):  # a connection that ends too early doesn't say so
+                raise IncompleteRead(at - start, stop - at)
+            answer.release_conn()
         except (HTTPError, OSError) as error:
             answer.close()
             broken += 1

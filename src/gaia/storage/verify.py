@@ -18,16 +18,29 @@ from typing import Any, NamedTuple
 from gaia.errors import GaiaError
 from gaia.storage import object_checks, server_checks, settings
 from gaia.storage.client import S3Client
+from gaia.storage.errors import NotAllowed
 from gaia.storage.object_checks import Wanted
 from gaia.storage.server_checks import Scratch
 
+OK, FAILED, SKIPPED = "ok", "failed", "skipped"
+
 
 class Check(NamedTuple):
-    """What was checked, whether it holds, and what was found."""
+    """What was checked, whether it holds, and what was found; one is skipped where these keys may not do it, or where
+    another one has named the cause."""
 
     name: str
-    ok: bool
+    state: str  # ok, failed, skipped
     said: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it doesn't say that something is wrong."""
+        return self.state != FAILED
+
+    def facts(self) -> dict[str, Any]:
+        """The same for scripts: name, ok, state, said."""
+        return {"name": self.name, "ok": self.ok, "state": self.state, "said": self.said}
 
 
 def verify(root: Path = Path(), *, deep: bool = False, mend: bool = False) -> Iterator[Check]:
@@ -37,22 +50,23 @@ def verify(root: Path = Path(), *, deep: bool = False, mend: bool = False) -> It
     far as this clone's cache has it. What the checks write is deleted. Raises GaiaError if there are no settings.
     """
     client = S3Client(settings.read(root))
-    first = _checked("reachable", lambda: f"{client.endpoint} takes the keys and shows {len(client.buckets())} buckets")
+    known: dict[str, str] = {}
+    first = _checked("reachable", _reached, known, client)
     yield first
-    if not first.ok:
+    if first.state == FAILED:
         return
     with tempfile.TemporaryDirectory() as folder:
         prefix = f"gaia-verify/{secrets.token_hex(8)}/"
         scratch = Scratch(client, client.settings.buckets["models"], prefix, Path(folder))
         try:
-            yield from checked(server_checks, scratch)
+            yield from checked(server_checks, scratch, known)
         finally:
             with suppress(GaiaError):
                 scratch.delete()
     wanted = Wanted(client, root, deep)
     if mend:
-        yield _checked("mended", wanted.mend)
-    yield from checked(object_checks, wanted)
+        yield _checked("mended", Wanted.mend, known, wanted)
+    yield from checked(object_checks, wanted, known)
 
 
 def checks(module: ModuleType) -> dict[str, Callable[[Any], str]]:
@@ -61,14 +75,27 @@ def checks(module: ModuleType) -> dict[str, Callable[[Any], str]]:
     return {check.__name__.replace("_", " "): check for check in own if not check.__name__.startswith("_")}
 
 
-def checked(module: ModuleType, at: object) -> Iterator[Check]:
-    """What each check of a module finds, as it is done."""
+def checked(module: ModuleType, at: object, known: dict[str, str] | None = None) -> Iterator[Check]:
+    """What each check of a module finds, as it is done. `known` are the causes that were named, by which check."""
+    known = {} if known is None else known
     for name, check in checks(module).items():
-        yield _checked(name, check, at)
+        yield _checked(name, check, known, at)
 
 
-def _checked(name: str, check: Callable[..., str], *at: object) -> Check:
+def _checked(name: str, check: Callable[..., str], known: dict[str, str], at: object) -> Check:
     try:
-        return Check(name, True, check(*at))
+        return Check(name, OK, check(at))
     except GaiaError as error:
-        return Check(name, False, str(error))
+        if isinstance(error, NotAllowed) and isinstance(at, Scratch):  # to try the server is more than its use takes
+            why = f"these keys may not {error.verb}" if error.verb else error.problems[0].found.rstrip(".")
+            return Check(name, SKIPPED, why)
+        new = [problem for problem in error.problems if problem.found not in known]
+        if not new:
+            return Check(name, SKIPPED, f"for what {known[error.problems[0].found]} found")
+        known |= {problem.found: name for problem in new}
+        return Check(name, FAILED, str(GaiaError.several(new)))
+
+
+def _reached(client: S3Client) -> str:
+    """Judged by the project's own buckets: who may see nothing else may use it."""
+    return f"{client.endpoint} takes the keys{'' if client.may_list() else ', which may not list the buckets'}"

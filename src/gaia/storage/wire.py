@@ -7,6 +7,7 @@ import random
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
@@ -15,7 +16,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 
 from gaia.storage import connection, settings, tls
-from gaia.storage.errors import StorageError
+from gaia.storage.errors import StorageError, region
 from gaia.storage.settings import Settings
 
 THREADS = 8  # connections that stay open, and requests at a time
@@ -46,7 +47,7 @@ class Wire:
         from botocore.httpsession import URLLib3Session
         from botocore.utils import get_environ_proxies
 
-        self._at, self._attempts, self.endpoint = at, attempts, at.endpoint
+        self._at, self._attempts, self.endpoint, self._region = at, attempts, at.endpoint, at.region
         proxies = {} if at.here else get_environ_proxies(at.endpoint)  # no proxy leads to this very machine
         self._session = URLLib3Session(
             verify=at.authorities or True,
@@ -120,7 +121,7 @@ class Wire:
             request = AWSRequest(method, url, dict(headers or {}), content, stream_output=stream)
             if "Content-MD5" in request.headers or not content:
                 request.context["client_config"] = _Unsigned
-            S3SigV4Auth(Credentials(*settings.credentials(at)), "s3", at.region).add_auth(request)
+            S3SigV4Auth(Credentials(*settings.credentials(at)), "s3", self._region).add_auth(request)
             try:
                 answer = self._session.send(request.prepare())
             except BotoCoreError as error:
@@ -130,10 +131,24 @@ class Wire:
                 if answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
                     return answer
                 tls.refuse_redirect(at, answer.headers)
+                if answer.status_code == HTTPStatus.BAD_REQUEST and self._follows(_error(answer), method, bucket):
+                    return self._ask(method, bucket, key, query, content, headers, stream)
                 if attempt == self._attempts or answer.status_code not in _AGAIN:
                     raise connection.failed(ClientError(_error(answer), method), at, what)
             time.sleep(random.uniform(0.5, 1) * min(0.2 * 2**attempt, 5))
         raise AssertionError("the last attempt ends it")
+
+    def _follows(self, error: dict[str, Any], method: str, bucket: str) -> bool:
+        """Whether it turned out that the server wants requests signed for another region than the settings say, as
+        botocore's client would find out: once, and not at AWS, where other regions have other endpoints."""
+        if self._region != self._at.region or self._at.aws:
+            return False
+        if method == "HEAD":  # whose answer has no room to say
+            with suppress(StorageError):
+                self._ask("GET", bucket, "", {"list-type": "2", "max-keys": "1"})
+        else:
+            self._region = region(error) or self._region
+        return self._region != self._at.region
 
 
 def _stored(key: str, size: str, modified: str) -> Stored:
@@ -152,7 +167,7 @@ def _error(answer: Any) -> dict[str, Any]:
     """What an answer says went wrong, as botocore's ClientError keeps it; HEAD's says no more than a number."""
     try:
         said = _parsed(answer.content)
-        told = {name: said.findtext(name) or "" for name in ("Code", "Message")}
+        told = {name: said.findtext(name) or "" for name in ("Code", "Message", "Region")}
     except ParseError:
         told = {"Code": str(answer.status_code), "Message": ""}
     headers = {name.lower(): value for name, value in answer.headers.items()}

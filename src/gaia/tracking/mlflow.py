@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +21,7 @@ from gaia.config import yaml
 from gaia.errors import GaiaError, first_line, warn
 from gaia.registry import history, sharing
 from gaia.registry.history import History
-from gaia.storage import errors, settings
+from gaia.storage import errors, releases, settings
 from gaia.storage.cache import key as object_key
 from gaia.storage.client import S3Client
 from gaia.tracking import trainings
@@ -106,10 +106,10 @@ def source(record: Record, client: S3Client) -> str:
     """Where a version's artifact lies: the folder of its own in the bucket, if that is whole, or else the list of its
     files, by hash. Nothing is copied."""
     assert record.tag, "only a version has a place of its own"
-    bucket = client.settings.buckets["models"]
-    folder = f"releases/{record.line}/{record.tag.name.number}"
-    if client.object_exists(bucket, f"{folder}/manifest.json"):
-        return f"s3://{bucket}/{folder}"
+    bucket, folder = releases.place(record.tag.name, client)
+    with suppress(errors.Refused):  # what isn't there, to keys that may not list
+        if client.object_exists(bucket, f"{folder}{releases.MANIFEST}"):
+            return f"s3://{releases.shown(record.tag.name, client)}"
     return f"s3://{bucket}/{object_key(record.artifact.md5)}"
 
 

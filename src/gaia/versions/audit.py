@@ -54,7 +54,7 @@ def audit(root: Path = Path(), *, deep: bool = False, mend: bool = False) -> lis
     """
     client = S3Client(settings.read(root))
     try:
-        client.buckets()
+        client.may_list()
     except Unreachable:
         return [
             _restored(Record(tag.name.line, tag.commit, tag, root), client, False)[0]
