@@ -23,9 +23,11 @@ from typing import Any
 
 from rich.console import Console
 
-from gaia.storage import remotes, server, settings
-from gaia.storage.client import S3Client
-from gaia.storage.verify import verify
+from gaia.storage import remotes
+from gaia.storage.checks.verify import verify
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client, answers
+from gaia.storage.servers import server
 
 HERE = Path(__file__).parent
 ROUNDS = 5
@@ -100,7 +102,7 @@ def minio(work: Path) -> Iterator[None]:
     command = ["minio", "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:9899", "minio"]
     process = subprocess.Popen(command, cwd=work, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not server.client.answers(at):
+        while not answers(at):
             time.sleep(0.1)
         for bucket in at.buckets.values():
             S3Client(at).create_bucket(bucket)

@@ -20,8 +20,10 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from gaia.storage import buckets, embedded, objects, remotes, server, settings
-from gaia.storage.client import S3Client
+from gaia.storage import objects, remotes
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import buckets, embedded, server
 from released import release
 
 pytest_plugins = ["versioned", "edited", "sidebyside"]  # fixtures that have a file of their own

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, Store, until
-from gaia.storage import client, server, settings
+from gaia.storage.s3 import client, settings
+from gaia.storage.servers import server
 
 
 def binary(name: str) -> str:

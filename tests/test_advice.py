@@ -14,12 +14,14 @@ import pytest
 
 from conftest import Project, Store
 from gaia.errors import GaiaError
-from gaia.storage import cache, object_checks, objects, remotes, settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage import cache, objects, remotes, transfer
+from gaia.storage.checks import object_checks
+from gaia.storage.checks.object_checks import Wanted
+from gaia.storage.checks.verify import Check, checked, verify
 from gaia.storage.errors import STORE_ANEW
-from gaia.storage.object_checks import Wanted
 from gaia.storage.objects import Object
-from gaia.storage.verify import Check, checked, verify
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 from test_objects import flip, needed
 
 

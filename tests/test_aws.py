@@ -22,9 +22,12 @@ from moto.server import ThreadedMotoServer
 
 from authority import Authority, Front, in_front, program
 from conftest import ROOT, Project, free_ports
-from gaia.storage import chain, errors, remotes, server, server_checks, settings
-from gaia.storage.client import S3Client
+from gaia.storage import errors, remotes
+from gaia.storage.checks import server_checks
 from gaia.storage.errors import Refused, StorageError
+from gaia.storage.s3 import chain, settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import server
 
 REGION = "eu-central-1"
 ENDPOINT = f"https://s3.{REGION}.amazonaws.com"

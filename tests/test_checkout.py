@@ -12,7 +12,8 @@ from conftest import ROOT, Project, Store, free_ports
 from gaia.deployments import activation
 from gaia.registry import tags
 from gaia.status import status
-from gaia.storage import remotes, settings
+from gaia.storage import remotes
+from gaia.storage.s3 import settings
 
 
 def models(project: Project) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from conftest import Store, until
 from gaia.errors import GaiaError
 from gaia.storage import S3Client
 from gaia.storage.errors import Corrupted, Missing, Refused, Unreachable
-from gaia.storage.streams import PART
+from gaia.storage.s3.streams import PART
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_copy_is_made_by_the_server_in_parts_where_it_is_large(
     content = bytes(range(256)) * (11 * 2**12) + b"the end"
     client.upload_file(write(tmp_path / "a", content), bucket, "of ümlaut", metadata={"line": "plants"})
     for limit in (2**30, 5 * 2**20):  # as a whole; in three parts
-        monkeypatch.setattr("gaia.storage.client.COPIED", limit)
+        monkeypatch.setattr("gaia.storage.s3.client.COPIED", limit)
         for key, given in (("its own", None), ("a/new one+", {"version": "v1.2.0"})):
             client.copy_object(bucket, "of ümlaut", bucket, key, metadata=given)
             client.download_file(bucket, key, tmp_path / "b")

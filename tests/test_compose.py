@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 
 from conftest import ROOT, Project, free_ports, until
 from gaia.errors import GaiaError
-from gaia.storage import buckets, client, docker, dotenv, settings
-from gaia.storage.client import S3Client
+from gaia.storage.s3 import client, dotenv, settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import buckets, docker
 from servers import binary
 
 

@@ -21,9 +21,11 @@ import pytest
 from conftest import GIVEN, Project, Store, until
 from gaia.files import md5
 from gaia.paths import BUCKETS
-from gaia.storage import docker, objects, remotes, settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage import objects, remotes, transfer
 from gaia.storage.errors import Refused, StorageError, Unreachable
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import docker
 from servers import Foreign
 from test_objects import flip, needed
 

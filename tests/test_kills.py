@@ -19,8 +19,9 @@ from gaia.deployments import activation, host
 from gaia.deployments.current import current
 from gaia.deployments.sync import sync
 from gaia.registry import tags
-from gaia.storage import releases, settings
-from gaia.storage.client import S3Client, answers
+from gaia.storage import releases
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client, answers
 from released import clone, share
 
 VERBS = {

@@ -177,7 +177,7 @@ def test_a_wrong_question_is_a_sentence(small: Project, store: Store, revision: 
 def test_an_unreachable_storage_is_no_missing_object(small: Project, store: Store) -> None:
     from dataclasses import replace
 
-    from gaia.storage.client import S3Client
+    from gaia.storage.s3.client import S3Client
 
     nowhere = S3Client(replace(store.settings, endpoint="http://127.0.0.1:9"), attempts=1)
     with pytest.raises(Unreachable, match="no server answers at http://127.0.0.1:9"):

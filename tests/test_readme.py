@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from conftest import ROOT, Project, free_ports, merge
-from gaia.storage import server
+from gaia.storage.servers import server
 from versioned import GATES
 
 README = (ROOT / "README.md").read_text()

@@ -20,9 +20,9 @@ from gaia.errors import GaiaError
 from gaia.paths import BUCKETS
 from gaia.registry import tags
 from gaia.storage import models, objects, releases
-from gaia.storage.client import S3Client, answers
 from gaia.storage.errors import Corrupted, Missing, Refused
-from gaia.storage.settings import Settings
+from gaia.storage.s3.client import S3Client, answers
+from gaia.storage.s3.settings import Settings
 from gaia.versions import folder, record, release, withdraw
 from gaia.versions.audit import Audit, audit
 from gaia.versions.fetch import fetch

@@ -17,11 +17,13 @@ from conftest import ROOT, Project, Store, until
 from gaia.deployments import servers
 from gaia.errors import GaiaError
 from gaia.status import status
-from gaia.storage import buckets, cache, remotes, server, settings, users
-from gaia.storage.client import S3Client
+from gaia.storage import cache, remotes
+from gaia.storage.checks.verify import Check, verify
 from gaia.storage.errors import NotAllowed, Unreachable, Unreadable
-from gaia.storage.settings import Settings
-from gaia.storage.verify import Check, verify
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.settings import Settings
+from gaia.storage.servers import buckets, server, users
 from released import clone, share
 from served import set_serving
 from servers import Foreign, as_aws, binary

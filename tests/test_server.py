@@ -18,8 +18,9 @@ import pytest
 
 from conftest import Project, Store, free_ports, until
 from gaia.errors import GaiaError
-from gaia.storage import certificate, client, docker, embedded, server, settings
-from gaia.storage.client import S3Client
+from gaia.storage.s3 import client, settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import certificate, docker, embedded, server
 
 NOBODY = 65534
 INTRUDER = Path(__file__).with_name("intruder.py")

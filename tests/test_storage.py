@@ -19,8 +19,11 @@ from ruamel.yaml import YAML
 
 from conftest import ROOT, Project, Store, free_ports
 from gaia.errors import GaiaError
-from gaia.storage import embedded, object_checks, remotes, server_checks, settings
-from gaia.storage.verify import checks
+from gaia.storage import remotes
+from gaia.storage.checks import object_checks, server_checks
+from gaia.storage.checks.verify import checks
+from gaia.storage.s3 import settings
+from gaia.storage.servers import embedded
 
 
 def clone(project: Project, root: Path, **variables: object) -> Project:

@@ -15,8 +15,8 @@ import pytest
 from conftest import ROOT, Project, Store
 from gaia.config import yaml
 from gaia.storage import remotes
-from gaia.storage.client import S3Client
 from gaia.storage.errors import Unreachable
+from gaia.storage.s3.client import S3Client
 
 NOWHERE = "http://127.0.0.1:9"
 OTHER = "of another service"

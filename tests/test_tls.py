@@ -16,8 +16,11 @@ import pytest
 from authority import Authority, Front, in_front, program
 from conftest import Project, Store, free_ports
 from gaia.errors import GaiaError
-from gaia.storage import embedded, remotes, server, server_checks, settings
-from gaia.storage.client import S3Client
+from gaia.storage import remotes
+from gaia.storage.checks import server_checks
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import embedded, server
 
 KEYS = {"S3_ACCESS_KEY": "somebody", "S3_SECRET_KEY": "k" * 20}
 HERE = "127.0.0.1"

@@ -30,7 +30,7 @@ from gaia.config import yaml
 from gaia.errors import GaiaError, missing_extra
 from gaia.registry import history, sharing, tags
 from gaia.storage import cache, models
-from gaia.storage.client import S3Client
+from gaia.storage.s3.client import S3Client
 from gaia.tracking import mlflow, trainings
 from gaia.tracking.mlflow import CHANGED, FAILED, KEPT, NEW
 from gaia.versions import record

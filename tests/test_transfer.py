@@ -17,11 +17,12 @@ import pytest
 
 from conftest import Project, Store, until
 from gaia.errors import GaiaError
-from gaia.storage import cache, checkout, needed, streams, transfer
+from gaia.storage import cache, checkout, needed, transfer
 from gaia.storage.objects import Object
 from gaia.storage.pull import pull
 from gaia.storage.push import push
-from gaia.storage.wire import Wire
+from gaia.storage.s3 import streams
+from gaia.storage.s3.wire import Wire
 
 
 def asked_of_dvc(project: Project, revision: str | None) -> list[tuple]:
@@ -243,8 +244,9 @@ def large(store: Store, tmp_path: Path) -> tuple[Object, Path]:
 KILLED = """
 import os, sys
 from pathlib import Path
-from gaia.storage import settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage.s3 import settings
+from gaia.storage import transfer
+from gaia.storage.s3.client import S3Client
 from gaia.storage.objects import Object
 passed = 0
 def progress(count):

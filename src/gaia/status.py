@@ -166,8 +166,9 @@ def _few(names: list[str]) -> str:
 
 
 def _storage(root: Path) -> Iterator[tuple[str, ...]]:
-    from gaia.storage import objects, settings
-    from gaia.storage.client import S3Client
+    from gaia.storage import objects
+    from gaia.storage.s3 import settings
+    from gaia.storage.s3.client import S3Client
 
     try:
         at = settings.read(root)

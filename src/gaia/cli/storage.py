@@ -40,7 +40,9 @@ def _seconds(text: str) -> int:
 
 
 def _up(asked: argparse.Namespace) -> None:
-    from gaia.storage import remotes, server, settings
+    from gaia.storage import remotes
+    from gaia.storage.s3 import settings
+    from gaia.storage.servers import server
 
     now = server.up(roles=asked.users)
     _print_status(now, asked.json)
@@ -51,7 +53,7 @@ def _up(asked: argparse.Namespace) -> None:
 
 
 def _status(asked: argparse.Namespace) -> None:
-    from gaia.storage import server
+    from gaia.storage.servers import server
 
     _print_status(server.status(), asked.json)
 
@@ -68,7 +70,7 @@ def _print_status(status: dict[str, Any], as_json: bool) -> None:
 
 
 def _down(asked: argparse.Namespace) -> None:
-    from gaia.storage import server
+    from gaia.storage.servers import server
 
     stopped = server.down()
     if asked.json:
@@ -79,7 +81,7 @@ def _down(asked: argparse.Namespace) -> None:
 
 def _verify(asked: argparse.Namespace) -> None:
     from gaia.console import console
-    from gaia.storage.verify import verify
+    from gaia.storage.checks.verify import verify
 
     found = []
     for check in verify(deep=asked.deep, mend=asked.mend):
@@ -95,8 +97,9 @@ def _verify(asked: argparse.Namespace) -> None:
 
 
 def _restore(asked: argparse.Namespace) -> None:
-    from gaia.storage import buckets, settings
-    from gaia.storage.client import S3Client
+    from gaia.storage.s3 import settings
+    from gaia.storage.s3.client import S3Client
+    from gaia.storage.servers import buckets
 
     client = S3Client(settings.read())
     restored = {bucket: buckets.restore(client, bucket) for bucket in client.settings.buckets.values()}

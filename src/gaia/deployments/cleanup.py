@@ -9,8 +9,10 @@ from typing import NamedTuple
 from gaia.deployments import host
 from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
-from gaia.storage import buckets, cache, dvc, settings
-from gaia.storage.client import S3Client
+from gaia.storage import cache, dvc
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.servers import buckets
 
 KEEP = 5
 

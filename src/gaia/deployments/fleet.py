@@ -14,7 +14,7 @@ from gaia.errors import GaiaError, printable, warn
 from gaia.registry import git, history, reports, sharing
 from gaia.registry.history import Event
 from gaia.runtime.typed import misfit
-from gaia.storage import settings
+from gaia.storage.s3 import settings
 
 OFF = "GAIA_REPORT"  # `no` in the environment or in .env: this host tells nothing
 FORMAT = 1

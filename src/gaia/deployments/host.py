@@ -23,7 +23,7 @@ from gaia.errors import GaiaError
 from gaia.registry.history import Event
 from gaia.registry.names import PROD
 from gaia.registry.tags import Tag, Version
-from gaia.storage import settings
+from gaia.storage.s3 import settings
 
 HISTORY = "deployment_history.json"
 NAMED = "GAIA_HOST"  # in the environment, or in .env

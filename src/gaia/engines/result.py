@@ -10,9 +10,10 @@ from gaia.engines import workspace
 from gaia.engines.plan import Plan
 from gaia.registry import git as registry
 from gaia.registry.git import git
-from gaia.storage import cache, dvc, objects, pipeline, settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage import cache, dvc, objects, pipeline, transfer
 from gaia.storage.errors import Unreachable
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 
 def take(plan: Plan, line: str, commit: str, before: Sequence[str], *, fetch: bool) -> None:

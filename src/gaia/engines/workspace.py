@@ -22,7 +22,8 @@ from gaia.engines.snapshot import Snapshot
 from gaia.errors import GaiaError
 from gaia.registry import git as registry
 from gaia.registry.git import git
-from gaia.storage import cache, dvc, remotes, settings
+from gaia.storage import cache, dvc, remotes
+from gaia.storage.s3 import settings
 
 PATIENCE = 60  # seconds for one who is about to leave
 TRIES = (2, 10, 30)  # seconds between them, while the store doesn't answer

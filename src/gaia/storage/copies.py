@@ -7,8 +7,9 @@ from pathlib import Path
 
 from gaia import files
 from gaia.errors import GaiaError
-from gaia.storage import cache, objects, settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage import cache, objects, transfer
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 
 def content(md5: str, path: str, revision: str, root: Path = Path()) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gaia.errors import GaiaError, exit_with_a_sentence
 from gaia.registry.git import git
-from gaia.storage import settings
+from gaia.storage.s3 import settings
 
 _AWS = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b")
 _PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")

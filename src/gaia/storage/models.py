@@ -15,9 +15,10 @@ from gaia import files, paths
 from gaia.errors import GaiaError, nearest
 from gaia.registry import tags
 from gaia.registry.git import git
-from gaia.storage import copies, objects, releases, settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage import copies, objects, releases, transfer
 from gaia.storage.objects import Object
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 
 def upload(line: str, revision: str | None = None, root: Path = Path()) -> int:

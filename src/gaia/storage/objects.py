@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from gaia.errors import GaiaError
 from gaia.storage import cache
-from gaia.storage.client import S3Client
 from gaia.storage.errors import STORE_ANEW, Corrupted, Missing, Refused
 from gaia.storage.needed import Output, outputs
-from gaia.storage.streams import Progress
-from gaia.storage.wire import THREADS, Stored
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.streams import Progress
+from gaia.storage.s3.wire import THREADS, Stored
 
 PUT_BACK = "`dvc commit --force` puts what the workspace has there, `gaia pull` what the storage has"
 

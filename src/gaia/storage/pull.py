@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from gaia.console import megabytes
 from gaia.errors import GaiaError
-from gaia.storage import cache, checkout, objects, settings, transfer
+from gaia.storage import cache, checkout, objects, transfer
 from gaia.storage.chosen import chosen
-from gaia.storage.client import S3Client
 from gaia.storage.errors import Corrupted
 from gaia.storage.needed import Output
 from gaia.storage.objects import Object
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 
 class Pulled(NamedTuple):

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gaia.errors import GaiaError
-from gaia.storage import cache, objects, settings, transfer
+from gaia.storage import cache, objects, transfer
 from gaia.storage.chosen import chosen
-from gaia.storage.client import S3Client
 from gaia.storage.objects import PUT_BACK
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 
 def push(words: Iterable[str] = (), root: Path = Path(), *, every_version: bool = False) -> int:

@@ -17,10 +17,10 @@ from gaia import paths
 from gaia.errors import GaiaError
 from gaia.registry import grammar
 from gaia.registry.grammar import Version
-from gaia.storage.client import S3Client
 from gaia.storage.errors import Missing, Refused
 from gaia.storage.objects import Object
-from gaia.storage.wire import THREADS, Stored
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.wire import THREADS, Stored
 
 FOLDER = "releases"
 MANIFEST, CARD = "manifest.json", "card.md"  # the card is for people, and no part of the artifact

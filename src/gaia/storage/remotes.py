@@ -13,7 +13,7 @@ from typing import Any
 
 from gaia import files
 from gaia.errors import GaiaError
-from gaia.storage.settings import Settings
+from gaia.storage.s3.settings import Settings
 
 LOCAL = Path(".dvc/config.local")
 PROFILE = Path(".storage/profile")  # for AWS's libraries, in place of the files in HOME

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from gaia.errors import GaiaError
 from gaia.errors import Problem as Fault
-from gaia.storage import cache, dvc, objects, streams
-from gaia.storage.client import S3Client
+from gaia.storage import cache, dvc, objects
 from gaia.storage.errors import STORE_ANEW, Corrupted, Missing
 from gaia.storage.objects import PUT_BACK, Object, Problem
-from gaia.storage.streams import Progress
-from gaia.storage.wire import THREADS
+from gaia.storage.s3 import streams
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.streams import Progress
+from gaia.storage.s3.wire import THREADS
 
 PARTS = dvc.TMP / "gaia-parts"  # of large objects that are on their way
 

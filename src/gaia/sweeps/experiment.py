@@ -22,8 +22,9 @@ from gaia.engines.snapshot import Snapshot
 from gaia.engines.workspace import Origin
 from gaia.errors import GaiaError
 from gaia.registry.git import git
-from gaia.storage import dvc, objects, settings, transfer
-from gaia.storage.client import S3Client
+from gaia.storage import dvc, objects, transfer
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 History = list[dict[str, float]]  # a row for each epoch, as frameworks/protocol.py has it
 ARGUMENTS = dvc.TMP / "repro.dat"  # where DVC keeps, in the stash of a queued experiment, what it was asked

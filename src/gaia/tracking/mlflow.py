@@ -21,9 +21,10 @@ from gaia.config import yaml
 from gaia.errors import GaiaError, first_line, warn
 from gaia.registry import history, sharing
 from gaia.registry.history import History
-from gaia.storage import errors, releases, settings
+from gaia.storage import errors, releases
 from gaia.storage.cache import key as object_key
-from gaia.storage.client import S3Client
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 from gaia.tracking import trainings
 from gaia.tracking.trainings import Training
 from gaia.versions import card, table, verdict

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from gaia.errors import GaiaError, warn
 from gaia.registry import git, sharing, tags
 from gaia.registry.grammar import Version
-from gaia.storage import cache, objects, releases, settings
-from gaia.storage.client import S3Client
+from gaia.storage import cache, objects, releases
 from gaia.storage.errors import Refused, Unreachable
 from gaia.storage.objects import Problem
 from gaia.storage.releases import Release
-from gaia.storage.wire import Stored
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.wire import Stored
 from gaia.versions import folder
 from gaia.versions.record import Record
 

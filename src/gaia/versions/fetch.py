@@ -14,11 +14,12 @@ from gaia.errors import GaiaError
 from gaia.registry import grammar
 from gaia.registry.grammar import Version
 from gaia.runtime import artifact
-from gaia.storage import releases, settings
-from gaia.storage.client import S3Client
+from gaia.storage import releases
 from gaia.storage.errors import Corrupted, Missing, Refused
 from gaia.storage.releases import MANIFEST
-from gaia.storage.wire import THREADS
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.wire import THREADS
 
 COPY_ANEW = "`gaia audit --deep --mend` copies it anew, in a clone of the project"
 

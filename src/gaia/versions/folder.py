@@ -6,9 +6,10 @@ import hashlib
 from pathlib import Path
 
 from gaia import paths
-from gaia.storage import objects, releases, settings
-from gaia.storage.client import S3Client
+from gaia.storage import objects, releases
 from gaia.storage.releases import MANIFEST, Release
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 from gaia.versions import card, record
 from gaia.versions.record import Record
 

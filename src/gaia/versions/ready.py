@@ -12,9 +12,10 @@ from gaia.data import hashed
 from gaia.errors import GaiaError, nearest
 from gaia.registry.git import commit, git
 from gaia.registry.pins import Pins
-from gaia.storage import cache, dvc, remotes, settings
-from gaia.storage.client import S3Client
+from gaia.storage import cache, dvc, remotes
 from gaia.storage.objects import Problem
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 from gaia.versions.record import Record
 
 

@@ -206,8 +206,9 @@ def _folder(version: Version, root: Path) -> str | None:
 
 def _store(record: Record, dry_run: bool, may_push: Callable[[str], bool]) -> None:
     """See to it that the storage holds every object of the version."""
-    from gaia.storage import settings, transfer
-    from gaia.storage.client import S3Client
+    from gaia.storage import transfer
+    from gaia.storage.s3 import settings
+    from gaia.storage.s3.client import S3Client
 
     client = S3Client(settings.read(record.root))
     problems = ready.missing(record, client)

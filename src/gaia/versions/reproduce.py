@@ -64,8 +64,9 @@ def _share_cache(record: Record, project: Path) -> None:
     """Let the checkout read this clone's cache, which holds the version's data, each file verified."""
     from dvc.config import Config
 
-    from gaia.storage import cache, objects, settings, transfer
-    from gaia.storage.client import S3Client
+    from gaia.storage import cache, objects, transfer
+    from gaia.storage.s3 import settings
+    from gaia.storage.s3.client import S3Client
 
     with Config(dvc_dir=str(project / ".dvc")).edit("local", validate=False) as local:
         local["cache"] = {"dir": str(cache.folder(record.root).resolve())}

@@ -9,8 +9,9 @@ from gaia.errors import GaiaError
 from gaia.registry import history, sharing, tags
 from gaia.registry.history import History
 from gaia.registry.tags import Tag, Version, Withdrawal
-from gaia.storage import releases, settings
-from gaia.storage.client import S3Client
+from gaia.storage import releases
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 ATTEMPTS = 5  # each failure means that somebody else has just withdrawn it
 

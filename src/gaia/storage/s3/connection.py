@@ -7,9 +7,9 @@ from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
-from gaia.storage import settings, tls
 from gaia.storage.errors import StorageError, from_client_error, from_connection
-from gaia.storage.settings import Settings
+from gaia.storage.s3 import settings, tls
+from gaia.storage.s3.settings import Settings
 
 
 def connect(at: Settings, *, timeout: float, attempts: int, connections: int) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gaia import files
 from gaia.storage.errors import STORE_ANEW, Corrupted, from_connection
-from gaia.storage.wire import THREADS, Wire
+from gaia.storage.s3.wire import THREADS, Wire
 
 PART = 16 * 2**20  # bytes; what is larger goes in parts of this size
 _PIECE = 2**20  # bytes in memory at a time, of each connection

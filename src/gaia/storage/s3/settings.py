@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from gaia import files
 from gaia.errors import GaiaError
 from gaia.paths import BUCKETS
-from gaia.storage import dotenv
+from gaia.storage.s3 import dotenv
 
 ENV = Path(".env")  # Docker Compose reads this file, too
 KEYS = ("S3_ACCESS_KEY", "S3_SECRET_KEY")
@@ -176,7 +176,7 @@ def credentials(at: Settings) -> Credentials:
     """
     if not at.chain:
         return Credentials(at.access_key, at.secret_key, at.session_token or None)
-    from gaia.storage import chain
+    from gaia.storage.s3 import chain
 
     return Credentials(*chain.credentials(at.profile, at.region, at.source))
 

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from gaia.errors import GaiaError
-from gaia.storage import connection, streams
-from gaia.storage import settings as at
 from gaia.storage.errors import Missing, NotAllowed, Refused, StorageError, Untrusted
-from gaia.storage.settings import Settings
-from gaia.storage.streams import Progress
-from gaia.storage.wire import THREADS, Stored, Wire
+from gaia.storage.s3 import connection, streams
+from gaia.storage.s3 import settings as at
+from gaia.storage.s3.settings import Settings
+from gaia.storage.s3.streams import Progress
+from gaia.storage.s3.wire import THREADS, Stored, Wire
 
 COPIED = 256 * 2**20  # bytes; a larger object is copied in parts: a request takes 5 GB at most, and is silent meanwhile
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from gaia.errors import GaiaError
-from gaia.storage import buckets as made
-from gaia.storage import settings
-from gaia.storage.client import S3Client
 from gaia.storage.errors import NotAllowed, Refused, StorageError
-from gaia.storage.streams import PART
-from gaia.storage.wire import THREADS
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.streams import PART
+from gaia.storage.s3.wire import THREADS
+from gaia.storage.servers import buckets as made
 
 KEYS = 1_001  # one more than a page of a listing
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from gaia.storage.errors import Untrusted
-from gaia.storage.settings import ENV, Settings
+from gaia.storage.s3.settings import ENV, Settings
 
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from gaia.errors import GaiaError
 from gaia.storage import cache
-from gaia.storage.client import S3Client
 from gaia.storage.errors import NotAllowed, StorageError
+from gaia.storage.s3.client import S3Client
 
 FOLDER = Path("conf/storage")  # the compose file mounts it
 _KINDS = ("Versions", "DeleteMarkers")

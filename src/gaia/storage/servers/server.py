@@ -8,10 +8,12 @@ from typing import Any
 from filelock import FileLock
 
 from gaia.errors import GaiaError, warn
-from gaia.storage import buckets, client, docker, embedded, remotes, settings, users
-from gaia.storage.client import S3Client
+from gaia.storage import remotes
 from gaia.storage.errors import Refused, Unreachable
-from gaia.storage.settings import ENV, Settings
+from gaia.storage.s3 import client, settings
+from gaia.storage.s3.client import S3Client
+from gaia.storage.s3.settings import ENV, Settings
+from gaia.storage.servers import buckets, docker, embedded, users
 
 
 def up(root: Path = Path(), *, roles: bool = False) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from gaia.errors import GaiaError
-from gaia.storage import object_checks, server_checks, settings
-from gaia.storage.client import S3Client
+from gaia.storage.checks import object_checks, server_checks
+from gaia.storage.checks.object_checks import Wanted
+from gaia.storage.checks.server_checks import Scratch
 from gaia.storage.errors import NotAllowed
-from gaia.storage.object_checks import Wanted
-from gaia.storage.server_checks import Scratch
+from gaia.storage.s3 import settings
+from gaia.storage.s3.client import S3Client
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
 

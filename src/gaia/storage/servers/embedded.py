@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from gaia.errors import GaiaError
-from gaia.storage import certificate, client, tls
-from gaia.storage.settings import ENV, Settings
+from gaia.storage.s3 import client, tls
+from gaia.storage.s3.settings import ENV, Settings
+from gaia.storage.servers import certificate
 
 FOLDER = Path(".storage")  # its data, log and proof; mode 700
 PATIENCE = 60  # seconds for it to start, or to stop

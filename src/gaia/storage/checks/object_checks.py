@@ -11,9 +11,9 @@ from gaia.errors import GaiaError
 from gaia.errors import Problem as Fault
 from gaia.registry import tags
 from gaia.storage import cache, objects, remotes, transfer
-from gaia.storage.client import S3Client
 from gaia.storage.errors import STORE_ANEW
 from gaia.storage.objects import Object, Problem
+from gaia.storage.s3.client import S3Client
 
 SAMPLE = 20  # objects hashed where not all are asked for
 STORE = "`gaia push --all` stores it, in a clone that has it in its cache"

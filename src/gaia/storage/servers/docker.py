@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from gaia.errors import GaiaError
-from gaia.storage import settings
-from gaia.storage.settings import Settings
+from gaia.storage.s3 import settings
+from gaia.storage.s3.settings import Settings
 
 
 def available() -> bool:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from gaia import files
 from gaia.errors import GaiaError
-from gaia.storage import docker, dotenv, settings
-from gaia.storage.buckets import FOLDER
-from gaia.storage.settings import ENV, KEYS, Settings
+from gaia.storage.s3 import dotenv, settings
+from gaia.storage.s3.settings import ENV, KEYS, Settings
+from gaia.storage.servers import docker
+from gaia.storage.servers.buckets import FOLDER
 
 ROLES = ("host", "reader", "writer")
 SCRIPT = FOLDER / "users.sh"

@@ -15,9 +15,9 @@ from urllib.parse import quote, unquote_plus, urlencode
 from xml.etree import ElementTree
 from xml.etree.ElementTree import ParseError
 
-from gaia.storage import connection, settings, tls
 from gaia.storage.errors import StorageError, region
-from gaia.storage.settings import Settings
+from gaia.storage.s3 import connection, settings, tls
+from gaia.storage.s3.settings import Settings
 
 THREADS = 8  # connections that stay open, and requests at a time
 _AGAIN = {408, 429, 500, 502, 503, 504}  # what a server may answer otherwise the next time

@@ -1,0 +1,1 @@
+"""The whole check of the storage: the server, then the objects."""

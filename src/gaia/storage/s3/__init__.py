@@ -1,0 +1,1 @@
+"""How an S3 server is spoken to: settings, keys, certificates, requests."""
