@@ -155,7 +155,7 @@ def measure(work: Path, aws: str, name: str) -> dict[str, Any]:
     for number in range(ROUNDS):
         for case in ("large", "small"):
             console.print(f"{name}, round {number + 1} of {ROUNDS}: {case}")
-            for tool in tools:
+            for tool in tools[number % len(tools) :] + tools[: number % len(tools)]:  # none always after another
                 empty()
                 shutil.rmtree(work / "peer", ignore_errors=True)
                 for way in ("up", "down"):

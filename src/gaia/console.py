@@ -7,12 +7,24 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any
 
 from gaia.errors import GaiaError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    console: Console
+
+
+def __getattr__(name: str) -> Any:
+    """`console`, made when it is asked for: to load it takes longer than some verbs."""
+    if name != "console":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from rich.console import Console
+
+    return globals().setdefault(name, Console(highlight=False, soft_wrap=True))
 
 
 @contextmanager
@@ -40,7 +52,6 @@ def confirmed(question: str, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-console = Console(highlight=False, soft_wrap=True)
 PROGRESS = "GAIA_PROGRESS"  # names a file for who watches from another process
 
 
@@ -57,20 +68,22 @@ def bar(description: str, total: int, unit: str) -> Iterator[Callable[[float, st
 
     Off a terminal nothing moves: only calls with a text print it, as a line.
     """
-    if not console.is_terminal:
+    if not _is_terminal():
 
         def say(done: float, text: str = "") -> None:
             tell(what=description, done=done, total=total, text=text)
             if text:
-                console.print(f"{description}: {text}")
+                _console().print(f"{description}: {text}")
 
         yield say
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
         TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
     )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=_console()) as progress:
         task = progress.add_task(description, total=total, text="")
 
         def update(done: float, text: str = "") -> None:
@@ -87,18 +100,20 @@ def bars() -> Iterator[Callable[[str, float, str], None]]:
 
     Off a terminal nothing moves: each text is printed once, as a line.
     """
-    if not console.is_terminal:
+    if not _is_terminal():
         said: dict[str, str] = {}
 
         def say(name: str, share: float, text: str) -> None:
             if text and said.get(name) != text:
-                console.print(f"{name}: {text}", markup=False)
+                _console().print(f"{name}: {text}", markup=False)
             said[name] = text
 
         yield say
         return
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=_console()) as progress:
         tasks: dict[str, TaskID] = {}
 
         def update(name: str, share: float, text: str) -> None:
@@ -121,3 +136,14 @@ def megabytes(description: str, size: int) -> Iterator[Callable[[int], object]]:
             update(done / 1e6, "")
 
         yield passed
+
+
+def _console() -> Console:
+    made: Console = sys.modules[__name__].console
+    return made
+
+
+def _is_terminal() -> bool:
+    """Whether somebody looks; asked of `rich` where a variable may say otherwise than the stream."""
+    asked = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
+    return bool(asked or sys.stdout.isatty()) and _console().is_terminal

@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gaia import files
 
 OBJECTS = "files/md5"  # where they lie, in the cache as in a bucket
+KEPT = "tmp/gaia-config.json"  # in .dvc; nothing is lost with it
+_DECIDE = ("DVC_", "HOME", "XDG_CONFIG")  # variables that say which files these are
 DIR = ".dir"  # at the end of a folder's hash, which is that of the listing of its files
 
 
-def settings(root: Path = Path()) -> dict[str, Any]:
-    """What DVC's configuration says in a project."""
+def settings(root: Path = Path()) -> dict[str, dict[str, Any]]:
+    """What DVC's configuration says in a project of `core` and `cache`: kept for as long as none of its files changes,
+    since to load what reads it takes longer than many a transfer."""
     at = (root / ".dvc").absolute()
-    found = [path.stat() for name in ("config", "config.local") if (path := at / name).exists()]
-    return _settings(str(at), tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found))
-
-
-@lru_cache(4)
-def _settings(at: str, said: object) -> dict[str, Any]:
+    asked = [str(at), {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_DECIDE)}]
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads((at / KEPT).read_bytes())
+        if kept["asked"] == asked and all(_stamp(file) == stamp for file, stamp in kept["files"].items()):
+            return dict(kept["said"])
     from dvc.config import Config
 
-    return Config(dvc_dir=at)
+    config = Config(dvc_dir=str(at))
+    said = {part: dict(config.get(part, {})) for part in ("core", "cache")}
+    seen = {str(file): _stamp(file) for file in config.files.values()}
+    if at.is_dir():
+        with suppress(OSError, TypeError), files.replaced(at / KEPT) as beside:
+            beside.write_text(json.dumps({"asked": asked, "files": seen, "said": said}), encoding="utf-8")
+    return said
+
+
+def _stamp(file: str) -> list[int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size, found.st_ino]
 
 
 def folder(root: Path = Path()) -> Path:

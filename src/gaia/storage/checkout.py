@@ -51,6 +51,13 @@ def place(outputs: Sequence[Output], root: Path = Path(), *, all_of_them: bool, 
     return sorted({*known, *other, *left})
 
 
+def load() -> None:
+    """Load what `place` works with, for who has to wait for objects meanwhile."""
+    from dvc.lock import make_lock  # noqa: F401
+    from dvc_data.hashfile.state import State  # noqa: F401
+    from dvc_objects.fs.generic import test_links  # noqa: F401
+
+
 @contextmanager
 def _alone(root: Path, settings: dict[str, Any]) -> Iterator[None]:
     """No DVC that changes the workspace meanwhile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ def _fetched(wanted: list[Output], new: set[Output], root: Path) -> tuple[int, l
         size = sum(o.size or 0 for o in lacking if not o.folder) or sum(output.size or 0 for output in wanted)
         try:
             settings.read(root)  # says so if there are no keys
-            with megabytes("pull", size) as passed:
+            with megabytes("pull", size) as passed, ThreadPoolExecutor(1) as beside:
+                beside.submit(checkout.load)
                 return transfer.fetch(lacking, client, root, passed)
         except GaiaError as error:
             failures.append(error)
