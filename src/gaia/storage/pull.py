@@ -37,12 +37,16 @@ def pull(words: Iterable[str] = (), root: Path = Path(), *, every_version: bool 
     wanted = chosen(words, root, every_version=every_version)
     here = wanted.get(None, [])
     every = list(dict.fromkeys(output for some in wanted.values() for output in some))
-    came, failures = _fetched(every, set(checkout.absent(here, root)), root)
+    failures: list[GaiaError]
+    try:
+        came, failures = _fetched(every, set(checkout.absent(here, root)), root)
+    except GaiaError as error:  # nobody is there to ask
+        failures = [error]
     if failures:
         here = [output for output in here if _whole(output, cache.folder(root))]
     placed = checkout.place(here, root, all_of_them=not (words or failures), force=force) if here else []
     if failures:
-        raise Corrupted.several([problem for failure in failures for problem in failure.problems])
+        raise type(failures[0]).several([problem for failure in failures for problem in failure.problems])
     return Pulled(came, placed)
 
 
@@ -61,7 +65,7 @@ def _fetched(wanted: list[Output], new: set[Output], root: Path) -> tuple[int, l
             with megabytes("pull", size) as passed, ThreadPoolExecutor(1) as beside:
                 beside.submit(checkout.load)
                 return transfer.fetch(lacking, client, root, passed)
-        except GaiaError as error:
+        except Corrupted as error:
             failures.append(error)
             return 0
 
