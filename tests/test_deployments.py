@@ -224,7 +224,7 @@ def test_every_verb_speaks_json(released: Project) -> None:
     assert run("sync") == [
         {"line": "spores", "stage": "prod", "version": "v1.0.0", "moved": False, "problem": "", "note": ""}
     ]
-    assert run("cleanup", "spores") == {"removed": False, "folders": [], "objects": []}
+    assert run("cleanup", "spores") == {"removed": False, "folders": [], "objects": [], "kept": {}}
     assert {check["part"] for check in run("status")} == {"git", "data", "lock", "cache", "storage", "tags", "disk"}
 
 
