@@ -234,7 +234,7 @@ def test_a_key_that_may_get_objects_alone_is_enough(
     )
     monkeypatch.chdir(tmp_path / "host")
     assert fetch(V1, Path("it"))["files"] == 4
-    with pytest.raises(Refused, match=r"refuses access to models/releases/cult.*; keys that may not list"):
+    with pytest.raises(Refused, match=r"models/releases/cult.* is not at .*, or these keys may not read it"):
         fetch("cultures@v1.1.0", Path("other"))
     with pytest.raises(Refused):
         releases.listed(S3Client())

@@ -145,7 +145,8 @@ def test_only_its_account_gets_into_the_folder(running: Store) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another account")
 def test_a_folder_of_another_account_is_a_sentence_whose_cure_works(folder: Path) -> None:
     (folder / ".storage").mkdir(mode=0o755)
-    code = f"import os; from gaia.storage import embedded; from gaia.errors import GaiaError; os.setuid({NOBODY})\n"
+    code = "import os; from gaia.storage.servers import embedded; from gaia.errors import GaiaError\n"
+    code += f"os.setuid({NOBODY})\n"
     code += "from pathlib import Path\ntry: print(embedded.close_folder(Path('.')).stat().st_mode & 0o777)\n"
     code += "except GaiaError as error: print(error)"
 

@@ -15,7 +15,7 @@ from gaia.registry import grammar
 from gaia.registry.grammar import Version
 from gaia.runtime import artifact
 from gaia.storage import releases
-from gaia.storage.errors import Corrupted, Missing, Refused
+from gaia.storage.errors import Corrupted, Missing
 from gaia.storage.releases import MANIFEST
 from gaia.storage.s3 import settings
 from gaia.storage.s3.client import S3Client
@@ -78,14 +78,6 @@ def _manifest(version: Version, client: S3Client) -> tuple[bytes, str]:
         raise Missing(
             found, "if there is such a version, `gaia audit --mend` makes its folder, in a clone of the project"
         ) from None
-    except Refused as error:
-        found, mend = error.problems[0]
-        if where not in found:
-            raise
-        raise Refused(
-            found, f"{mend}; keys that may not list are told the same of what isn't there, which `gaia audit` in a "
-            "clone of the project knows"
-        ) from None  # fmt: skip
     said = {name.lower().removeprefix("x-amz-meta-"): value for name, value in headers.items()}
     content = b"".join(pieces)
     if said.get("sha256") != hashlib.sha256(content).hexdigest():
