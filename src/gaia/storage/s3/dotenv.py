@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gaia.errors import GaiaError
 
-_LINE = re.compile(r"\s*(?:export\s+)?((?:S3|GAIA|SERVE)_\w+)\s*=\s*(.*)")  # others are nothing of ours
+_LINE = re.compile(r"\s*(?:export\s+)?((?:S3|GAIA|SERVE|MLFLOW)_\w+)\s*=\s*(.*)")  # others are nothing of ours
 _SINGLE = re.compile(r"'((?:[^'\\]|\\(?!'$|'\s+#).)*)'\s*(?:#.*)?")
 _DOUBLE = re.compile(r'"([^"$\\]*)"\s*(?:#.*)?')
 _BARE = re.compile(r"(|[^'\"].*?) *(?: #.*)?")
