@@ -42,6 +42,7 @@ def verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[str, ...]]:
 
 
 VERBS = [words for words in verbs(cli.parser()) if words != ("help",)]
+ANYWHERE = [("fetch",)]  # a host without a project
 
 
 def ask(project: Project, *words: str, at: str = ".") -> tuple[int, str, str]:
@@ -221,10 +222,9 @@ def test_below_the_root_a_complaint_says_what_its_commands_are_relative_to(kept:
 def test_outside_of_any_project_one_sentence_says_what_a_project_is(nowhere: Path) -> None:
     said = "this is not inside a Gaia project; `cd` into one: a folder with dvc.yaml and params.yaml, or one below it"
     for words in VERBS:
-        given = [*words, *needed(words)]
         with pytest.raises(GaiaError) as caught:
-            cli.run(given)
-        assert str(caught.value) == f"{said}."
+            cli.run([*words, *needed(words)])
+        assert str(caught.value) == f"{said}." or words in ANYWHERE, words
 
 
 def test_a_folder_that_has_been_removed_is_a_sentence(tmp_path: Path) -> None:
@@ -265,8 +265,8 @@ def test_whatever_fails_there_is_one_json_document(
         cli.run([*words, *needed(words), "--json"])
     found = the_document(capsys.readouterr().out)
     assert found == {**caught.value.facts(), "mend": caught.value.problems[0].mend}
-    anywhere = words == ("fetch",)  # which asks for a version's name first
-    mend = "a version is written line@v" if anywhere else "`cd` into one: a folder with dvc.yaml and params.yaml, or"
+    project = "`cd` into one: a folder with dvc.yaml and params.yaml, or"
+    mend = "a version is written line@v" if words in ANYWHERE else project
     assert found["code"] == "error" and found["mend"].startswith(mend)
     with pytest.raises(GaiaError):
         cli.run([*words, *needed(words), "--json", "--nonsense"])
