@@ -30,7 +30,7 @@ from gaia.storage.s3.client import S3Client, answers
 from gaia.storage.servers import server
 
 HERE = Path(__file__).parent
-ROUNDS = 5
+ROUNDS = 3
 LARGE, FILES, SMALL = 138_000_000, 500, 200_000  # bytes, number, bytes
 MANY, VERSIONS = 3_000, 50  # objects of one commit, and versions, with nothing to push or pull
 BUCKET = "plants-images"  # the default remote
