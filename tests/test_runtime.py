@@ -191,7 +191,7 @@ def test_the_advice_for_a_damaged_artifact_restores_it(released: Project, shared
     assert released.run(*asked).stdout == answer
 
 
-@pytest.mark.parametrize("way", ["dvc checkout", "dvc pull", "dvc repro"])
+@pytest.mark.parametrize("way", ["dvc checkout", "gaia pull", "dvc repro"])
 def test_after_git_brought_another_lock_the_old_model_says_that_it_is_old(
     released: Project, way: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +205,7 @@ def test_after_git_brought_another_lock_the_old_model_says_that_it_is_old(
     assert said.startswith(f"spores: the model in data/models/spores ({newest[:8]}) is not the one that dvc.lock names")
     asked = ("gaia", "predict", "spores", "species=oyster", "days=3")
     assert f"warning: {said}" in released.run(*asked).stdout
-    if way == "dvc pull":  # made elsewhere
+    if way == "gaia pull":  # made elsewhere
         request.getfixturevalue("store").connect(released)
         released.run("dvc", "push", "data/models/spores")
         here = json.loads(released.path(f".dvc/cache/files/md5/{newest[:2]}/{newest[2:]}").read_text())
