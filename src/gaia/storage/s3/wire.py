@@ -57,10 +57,7 @@ class Wire:
         )
 
     def get(self, bucket: str, key: str, start: int = 0, stop: int | None = None) -> Any:
-        """An object, or its bytes from `start` until before `stop`: urllib3's answer, of which nothing is read yet.
-
-        `Content-Range` says how long the whole object is where a part was asked for.
-        """
+        """An object, or its bytes from `start` until before `stop`: urllib3's answer, of which nothing is read yet."""
         part = start or stop is not None
         asked = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if part else {}
         return self._ask("GET", bucket, key, headers=asked, stream=True).raw
@@ -93,9 +90,9 @@ class Wire:
         """Delete an object, or give up an upload in parts."""
         self._ask("DELETE", bucket, key, query)
 
-    def listed(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[list[Stored]]:
-        """The objects whose key begins with `prefix`, a page at a time, in the order of the keys; those `after` one."""
-        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"} | ({"start-after": after} if after else {})
+    def listed(self, bucket: str, prefix: str = "") -> Iterator[list[Stored]]:
+        """The objects whose key begins with `prefix`, a page at a time, in the order of the keys."""
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
         while True:
             page = _parsed(self._ask("GET", bucket, "", query).content)
             yield [
