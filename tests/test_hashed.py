@@ -250,8 +250,9 @@ def test_compose_names_them_before_dvc_hashes_the_folder(tmp_path: Path) -> None
     with pytest.raises(GaiaError, match=r"pipe\.jpg is a named pipe"):
         ready.check_pipeline("plants", project.root)
     assert not project.path("data/config/plants.yaml").exists()
-    recipe = (ROOT / "Makefile").read_text().partition("\nrepro:")[2].splitlines()[1:4]
-    assert recipe == ["\t@python -m gaia.data.hashed", "\t@python -m gaia.storage.dvc", "\tdvc repro"]
+    recipe = (ROOT / "Makefile").read_text().partition("\nrepro:")[2].splitlines()[1:]
+    assert recipe[:2] == ["\t@python -m gaia.data.hashed", "\t@python -m gaia.storage.dvc"]
+    assert "\tdvc repro" in recipe[2:]
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_index_and_itself_in_memory(own: Project) -> None:

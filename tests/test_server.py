@@ -218,6 +218,16 @@ def test_a_server_that_was_killed_starts_again_with_its_data_and_another_proof(r
     assert (running.root / ".storage/parts.pem").read_text() != proof
 
 
+def test_a_server_that_ends_while_it_is_stopped_is_stopped(running: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is killed at that moment; its parent hasn't asked yet how it ended."""
+    gone = subprocess.Popen(["true"])
+    until(lambda: psutil.Process(gone.pid).status() == psutil.STATUS_ZOMBIE, "its end")
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "process", lambda root: psutil.Process(gone.pid))
+        assert not embedded.stop(running.root)
+    gone.wait()
+
+
 def test_what_the_host_sets_for_other_servers_changes_nothing(running: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies, AWS's profiles and files, and SeaweedFS's own settings in the environment and at home."""
     home = running.root / "home"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -228,10 +229,17 @@ def tiny(root: Path) -> Project:
     return project
 
 
-@pytest.fixture(scope="module")
-def searchable(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project to search in; each test gives its search a name of its own."""
-    return Project(once(tmp_path_factory, "searchable", tiny))
+@pytest.fixture(scope="session")
+def unsearched(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """See `searchable`; not to be changed."""
+    return Project(once(tmp_path_factory, "unsearched", tiny))
+
+
+@pytest.fixture
+def searchable(unsearched: Project, tmp_path: Path) -> Project:
+    """A project to search in."""
+    shutil.copytree(unsearched.root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
 
 
 def sweep(project: Project, name: str, *words: str, ok: bool = True) -> dict:
@@ -304,7 +312,7 @@ def test_a_hopeless_trial_is_stopped_early(searchable: Project) -> None:
 def test_the_test_split_is_never_looked_at(searchable: Project, tmp_path: Path) -> None:
     words = ("model.depth=2, 3", "--sampler", "grid", "--pruner", "none")
     before = sweep(searchable, "before", *words)
-    other = Project(tmp_path / "project")
+    other = Project(tmp_path / "other")
     subprocess.run(["cp", "-a", str(searchable.root), str(other.root)], check=True)
     table = other.path("data/raw/tables/cultures.csv")
     swapped = {"contaminated": "healthy", "healthy": "contaminated"}

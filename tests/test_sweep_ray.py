@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from conftest import Project, Store, until
 from test_ray import Cluster, cluster, running  # noqa: F401
-from test_sweep import finished, searchable  # noqa: F401
+from test_sweep import finished, searchable, unsearched  # noqa: F401
 
 pytestmark = pytest.mark.slow
 TRIALS = int(os.environ.get("TRIALS", "4"))  # up to 12
@@ -21,9 +20,7 @@ TRIALS = int(os.environ.get("TRIALS", "4"))  # up to 12
 @pytest.fixture
 def far(searchable: Project, store: Store, cluster: Cluster, tmp_path: Path) -> Project:  # noqa: F811
     """A project whose code others have from a bare repository, and whose data from the store."""
-    root = tmp_path / "project"
-    shutil.copytree(searchable.root, root, symlinks=True)
-    project = store.connect(Project(root))
+    project = store.connect(searchable)
     store.empty()
     project.run("git", "clone", "--quiet", "--bare", ".", "../origin.git")
     project.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))

@@ -129,10 +129,12 @@ def stop(root: Path) -> bool:
     running = process(root)
     if running is None:
         return False
-    ports = [word.partition("=")[2] for word in running.cmdline() if word.startswith(f"-{_PORTS[0]}=")]
-    running.terminate()
     try:
+        ports = [word.partition("=")[2] for word in running.cmdline() if word.startswith(f"-{_PORTS[0]}=")]
+        running.terminate()
         running.wait(PATIENCE)
+    except psutil.NoSuchProcess:  # it ended just now
+        return False
     except psutil.TimeoutExpired:
         running.kill()
         running.wait(PATIENCE)
