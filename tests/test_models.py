@@ -72,7 +72,7 @@ def test_a_damaged_cache_is_not_uploaded(released: Project, store: Store) -> Non
     model = next(f for f in released.path(".dvc/cache").rglob("*") if f.is_file() and f.stat().st_size == 100_000)
     model.chmod(0o644)
     model.write_bytes(b"x" + model.read_bytes()[1:])
-    with pytest.raises(GaiaError, match=r"data/models/plants/model.onnx is damaged in the cache"):
+    with pytest.raises(GaiaError, match=r"data/models/plants/model.onnx is damaged in this clone's cache"):
         for version in models(released).list_model_versions("plants"):
             models(released).upload_model("plants", version)
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, Project
 from gaia import status
-from gaia.storage import dvc, said
+from gaia.storage import dvc, memo, said
 
 
 @pytest.fixture
@@ -89,10 +89,11 @@ def test_where_a_change_could_be_overlooked_nothing_is_kept(tiny: Project, tmp_p
     tiny.path("linked").symlink_to(tmp_path / "elsewhere")
     assert said.look(tiny.root) == ""
     assert said.answers(said.ask(tiny.root), "", tiny.root)["lock"] == {}
-    assert not (tiny.root / said.KEPT).exists()
+    assert not memo.place("said", tiny.root).exists()
 
 
-@pytest.mark.parametrize("kept", ["", "{", "[]", json.dumps({"looked": ""}), json.dumps({"looked": "a", "said": {}})])
+@pytest.mark.parametrize("kept", ["", "{", "[]", json.dumps({"mark": ""}), json.dumps({"mark": "a", "value": {}})])
 def test_a_damaged_memory_is_none(tiny: Project, kept: str) -> None:
-    (tiny.root / said.KEPT).write_text(kept)
+    memo.place("said", tiny.root).parent.mkdir(parents=True)
+    memo.place("said", tiny.root).write_text(kept)
     assert said.recall("b", tiny.root) == said.recall("", tiny.root) == {}

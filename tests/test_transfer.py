@@ -17,7 +17,7 @@ import pytest
 
 from conftest import Project, Store, until
 from gaia.errors import GaiaError
-from gaia.storage import cache, checkout, needed, transfer
+from gaia.storage import cache, checkout, needed, objects, transfer
 from gaia.storage.objects import Object
 from gaia.storage.pull import pull
 from gaia.storage.push import push
@@ -210,10 +210,14 @@ def test_a_cache_is_hashed_before_it_is_laid_out_and_before_it_is_stored(small: 
     assert model.read_bytes() == cached.read_bytes() == content
     damage()
     store.empty()
-    with pytest.raises(GaiaError, match=r"neither the storage nor this clone's cache has data/models/plants/model"):
+    with pytest.raises(GaiaError, match=r"data/models/plants/model.onnx is damaged in this clone's cache"):
         push(root=small.root)
-    there = [found.key for found in store.client.list_objects(store.settings.buckets["models"])]
-    assert len(there) == 4  # all but the damaged one
+    there = {found.key for found in store.client.list_objects(store.settings.buckets["models"])}
+    assert len(there) == 3  # neither the damaged one, nor the listing that names it: DVC would believe that one
+    assert cache.key(folder.md5) not in there
+    cached.unlink()
+    with pytest.raises(GaiaError, match=r"data/models/plants/model.onnx is missing from this clone's cache"):
+        push(root=small.root)
 
 
 def test_pushed_is_what_was_lacking(small: Project, store: Store) -> None:
@@ -254,9 +258,9 @@ def progress(count):
     passed += count
     if passed > 3.5 * 2**24:
         os.kill(os.getpid(), 9)
-root, path, md5, size, bucket, key = sys.argv[1:]
+way, root, path, md5, size, bucket, key = sys.argv[1:]
 wanted, client = Object(path, md5, int(size), bucket, key), S3Client(settings.read(Path(root)))
-transfer.fetch([wanted], client, Path(), progress)
+getattr(transfer, way)([wanted], client, Path(), progress)
 """
 
 
@@ -264,7 +268,7 @@ def test_parts_that_came_before_a_kill_need_not_come_again(
     large: tuple[Object, Path], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted, root = large
-    command = [sys.executable, "-c", KILLED, str(store.root), *map(str, wanted)]
+    command = [sys.executable, "-c", KILLED, "fetch", str(store.root), *map(str, wanted)]
     assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
     assert not (root / ".dvc/cache" / wanted.key).exists()
     came: list[int] = []
@@ -281,6 +285,79 @@ def test_parts_that_came_before_a_kill_need_not_come_again(
     assert [path.name for path in (root / transfer.PARTS).iterdir()] in ([], [f"{wanted.md5}.lock"])
 
 
+@pytest.fixture
+def unsent(large: tuple[Object, Path], store: Store) -> tuple[Object, Path]:
+    """An object of many parts in a project's cache, of which a push that was killed had sent the first ones."""
+    wanted, root = large
+    store.empty()
+    place = root / ".dvc/cache" / wanted.key
+    place.parent.mkdir(parents=True)
+    place.write_bytes((root.parent / "large").read_bytes())
+    command = [sys.executable, "-c", KILLED, "push", str(store.root), *map(str, wanted)]
+    assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
+    assert not store.client.object_exists(wanted.bucket, wanted.key)
+    return large
+
+
+def open_uploads(store: Store, bucket: str) -> list[dict[str, object]]:
+    return store.client.ask(bucket, "list_multipart_uploads").get("Uploads", [])
+
+
+def test_parts_that_went_before_a_kill_need_not_go_again(
+    unsent: tuple[Object, Path], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, root = unsent
+    went: list[int] = []
+    put = Wire.put
+
+    def counted(self: Wire, bucket: str, key: str, content: bytes, *more: object, **query: str) -> str:
+        went.append(len(content))
+        return put(self, bucket, key, content, *more, **query)
+
+    monkeypatch.setattr(Wire, "put", counted)
+    passed: list[int] = []
+    transfer.push([wanted], store.client, root, passed.append)
+    assert sum(went) < sum(passed) == wanted.size
+    assert objects.damaged([wanted], store.client) == open_uploads(store, wanted.bucket) == []
+    assert [path.name for path in (root / transfer.PARTS).iterdir()] in ([], [f"{wanted.md5}.upload.lock"])
+
+
+@pytest.mark.parametrize("harm", ["given up there", "of another server", "unreadable"])
+def test_an_upload_that_cannot_be_gone_on_with_begins_anew(
+    unsent: tuple[Object, Path], store: Store, harm: str
+) -> None:
+    wanted, root = unsent
+    noted = root / transfer.PARTS / f"{wanted.md5}.upload"
+    mark, upload = json.loads(noted.read_text())
+    if harm == "given up there":
+        store.client.wire.delete(wanted.bucket, wanted.key, uploadId=upload)
+    else:
+        noted.write_text(json.dumps([["http://elsewhere", *mark[1:]], upload]) if "other" in harm else "[")
+    transfer.push([wanted], store.client, root)
+    assert objects.damaged([wanted], store.client) == []
+    for left in open_uploads(store, wanted.bucket):  # by the bucket's rule, after seven days
+        store.client.wire.delete(wanted.bucket, wanted.key, uploadId=str(left["UploadId"]))
+
+
+def test_what_is_damaged_since_its_upload_began_is_given_up(unsent: tuple[Object, Path], store: Store) -> None:
+    wanted, root = unsent
+    with (root / ".dvc/cache" / wanted.key).open("rb+") as cached:
+        cached.write(b"x")
+    with pytest.raises(GaiaError, match="large is damaged in this clone's cache"):
+        transfer.push([wanted], store.client, root)
+    assert open_uploads(store, wanted.bucket) == []
+    assert not store.client.object_exists(wanted.bucket, wanted.key)
+
+
+def test_two_that_send_the_same_large_object_both_end_well(unsent: tuple[Object, Path], store: Store) -> None:
+    wanted, root = unsent
+    code = KILLED.replace("3.5", "99")
+    command = [sys.executable, "-c", code, "push", str(store.root), *map(str, wanted)]
+    both = [subprocess.Popen(command, cwd=root) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert objects.damaged([wanted], store.client) == open_uploads(store, wanted.bucket) == []
+
+
 def test_a_damaged_part_is_not_gone_on_with_for_ever(large: tuple[Object, Path], store: Store) -> None:
     wanted, root = large
     parts = root / transfer.PARTS / wanted.md5
@@ -295,7 +372,7 @@ def test_a_damaged_part_is_not_gone_on_with_for_ever(large: tuple[Object, Path],
 def test_two_that_want_the_same_large_object_fetch_it_once(large: tuple[Object, Path], store: Store) -> None:
     wanted, root = large
     code = KILLED.replace("3.5", "99")
-    command = [sys.executable, "-c", code, str(store.root), *map(str, wanted)]
+    command = [sys.executable, "-c", code, "fetch", str(store.root), *map(str, wanted)]
     both = [subprocess.Popen(command, cwd=root) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
     assert cache.fault(wanted.md5, root / ".dvc/cache") == ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gaia import files
+from gaia.storage import memo
 
 OBJECTS = "files/md5"  # where they lie, in the cache as in a bucket
-KEPT = "tmp/gaia-config.json"  # in .dvc; nothing is lost with it
 _DECIDE = ("DVC_", "HOME", "XDG_CONFIG")  # variables that say which files these are
 DIR = ".dir"  # at the end of a folder's hash, which is that of the listing of its files
 
@@ -22,18 +21,15 @@ def settings(root: Path = Path()) -> dict[str, dict[str, Any]]:
     since to load what reads it takes longer than many a transfer."""
     at = (root / ".dvc").absolute()
     asked = [str(at), {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_DECIDE)}]
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads((at / KEPT).read_bytes())
-        if kept["asked"] == asked and all(_stamp(file) == stamp for file, stamp in kept["files"].items()):
-            return dict(kept["said"])
+    kept = memo.recall("settings", asked, root)
+    if kept and all(_stamp(file) == stamp for file, stamp in kept["files"].items()):
+        return dict(kept["said"])
     from dvc.config import Config
 
     config = Config(dvc_dir=str(at))
     said = {part: dict(config.get(part, {})) for part in ("core", "cache")}
     seen = {str(file): _stamp(file) for file in config.files.values()}
-    if at.is_dir():
-        with suppress(OSError, TypeError), files.replaced(at / KEPT) as beside:
-            beside.write_text(json.dumps({"asked": asked, "files": seen, "said": said}), encoding="utf-8")
+    memo.keep("settings", asked, {"files": seen, "said": said}, root)
     return said
 
 

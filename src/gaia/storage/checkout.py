@@ -5,23 +5,21 @@ be overwritten. DVC's notes of the files are as it would have left them, so that
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gaia import files
 from gaia.errors import GaiaError
-from gaia.storage import cache, dvc
+from gaia.storage import cache, dvc, memo
 from gaia.storage.needed import Output
 
 State = Any  # dvc_data's, which is typed in parts
 
 UNSAVED = "`dvc commit --force` keeps what was changed there, `gaia pull --force` replaces it"
-NOTES = dvc.TMP / "gaia-notes.json"  # where DVC has its notes: to ask it takes longer than most pulls
 _OF_DVC = "DVC_SITE_CACHE_DIR"  # a variable that moves them
 
 
@@ -81,15 +79,11 @@ def _noted(root: Path, settings: dict[str, Any]) -> Iterator[State]:
 
     moved = [os.environ.get(_OF_DVC), settings.get("core", {}).get("site_cache_dir")]
     asked = [str(root.absolute()), root.stat().st_ino, getpass.getuser(), version("dvc"), *moved]
-    place = None
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads((root / NOTES).read_bytes())
-        place = kept["place"] if kept["asked"] == asked and Path(kept["place"]).is_dir() else None
-    if place is None:
+    place = memo.recall("notes", asked, root)  # to ask DVC where they are takes longer than most pulls
+    if not (place and Path(place).is_dir()):
         with dvc.repo(root, "dvc checkout") as repo:
             place = repo.site_cache_dir
-        with suppress(OSError), files.replaced(root / NOTES) as beside:
-            beside.write_text(json.dumps({"asked": asked, "place": place}), encoding="utf-8")
+        memo.keep("notes", asked, place, root)
     state: State = notes.State(str(root.absolute()), place)
     try:
         yield state

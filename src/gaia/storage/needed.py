@@ -7,7 +7,6 @@ DVC could be asked, by making it open the revision, which takes a second; its ow
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,14 +16,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from gaia import files
 from gaia.errors import GaiaError, first_line
 from gaia.registry.git import blobs, commit, git
-from gaia.storage import dvc
+from gaia.storage import dvc, memo
 
-KEPT = dvc.TMP / "gaia-needed"  # by commit, or by what the workspace's files hold; nothing is lost with it
 _ID = re.compile("[0-9a-f]{40}")  # of a commit
-_FORMAT = 1  # of what is kept there
+_FORMAT = 1  # of what is kept of a commit, or of what the workspace's files hold
 _TELLS = ("outs", "metrics", "plots", "vars", "wdir", "foreach", "matrix")  # of a stage: what it makes, and how often
 Read = Callable[[str], bytes | None]  # a file of a revision, by its path; None if there is none
 
@@ -95,15 +92,12 @@ def _remembered(
     name: str, mark: str, ask: Callable[[], list[Output]], root: Path, whole: Callable[[], bool] = lambda: True
 ) -> list[Output]:
     """What was kept under the name, if it has the mark; else what is asked, kept if the mark is the `whole` of it."""
-    place = root / KEPT / f"{name}.json"
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(place.read_bytes())
-        if (kept["format"], kept["mark"]) == (_FORMAT, mark):
-            return [Output(*each) for each in kept["outputs"]]
+    name, marks = f"needed/{name}", [_FORMAT, mark]
+    with suppress(TypeError):
+        return [Output(*each) for each in memo.recall(name, marks, root)]
     found = ask()
     if whole():
-        with suppress(OSError), files.replaced(place) as beside:
-            beside.write_text(json.dumps({"format": _FORMAT, "mark": mark, "outputs": found}), encoding="utf-8")
+        memo.keep(name, marks, found, root)
     return found
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from gaia.errors import GaiaError
-from gaia.storage import cache, objects, transfer
+from gaia.storage import objects, transfer
 from gaia.storage.chosen import chosen
-from gaia.storage.objects import PUT_BACK
 from gaia.storage.s3 import settings
 from gaia.storage.s3.client import S3Client
 
@@ -17,19 +15,14 @@ def push(words: Iterable[str] = (), root: Path = Path(), *, every_version: bool 
     """Store what the words name (lines, paths, versions), or else all that the workspace's commit pins, as far as the
     storage lacks it or has it in another size; the number of objects that had to go.
 
-    Each is hashed before, and a folder's listing goes after its files. Raises GaiaError for what neither the storage
-    nor the cache has, after all else has gone.
+    Each is hashed as it goes, and a folder's listing goes after its files, and only with them. Raises GaiaError for
+    what neither the storage nor the cache has sound, after all else has gone.
     """
     wanted = chosen(list(words), root, every_version=every_version)
-    client, at = S3Client(settings.read(root)), cache.folder(root)
+    client = S3Client(settings.read(root))
     tops = objects.tops([output for some in wanted.values() for output in some], client, root)
     needed = objects.by_output(tops, client, root)
     there = objects.sizes([o for some in needed.values() for o in some], client)
     lacking = {(p.needed.bucket, p.needed.key): p for some in needed.values() for p in objects.judged(some, there)}
-    here = [p for p in lacking.values() if not cache.fault(p.needed.md5, at)]
-    transfer.store(here, client, root, "push")
-    if nowhere := [p for p in lacking.values() if p not in here]:
-        first = nowhere[0].needed.path
-        more = f", and {len(nowhere) - 1} objects more" if nowhere[1:] else ""
-        raise GaiaError(f"neither the storage nor this clone's cache has {first}{more}", PUT_BACK)
-    return len(here)
+    transfer.store(lacking.values(), client, root, "push")
+    return len(lacking)

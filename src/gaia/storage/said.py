@@ -8,17 +8,14 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gaia import files
 from gaia.errors import GaiaError
-from gaia.storage import cache, dvc
+from gaia.storage import cache, dvc, memo
 
 ASKED = {"lock": ("status", "--json"), "cache": ("data", "status", "--json")}
-KEPT = dvc.TMP / "gaia-said.json"  # this host's own, and nothing is lost with it
 NOT_OURS = {"deployments", "__pycache__"}  # in which no stage reads or writes
 
 
@@ -37,11 +34,7 @@ def look(root: Path) -> str:
 
 def recall(looked: str, root: Path) -> dict[str, Any]:
     """What was kept of this very look; nothing if the last one was another."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads((root / KEPT).read_bytes())
-        if looked and kept["looked"] == looked:
-            return dict(kept["said"])
-    return {}
+    return (looked and memo.recall("said", looked, root)) or {}
 
 
 def ask(root: Path) -> dict[str, subprocess.Popen[str]]:
@@ -59,8 +52,7 @@ def answers(asked: dict[str, subprocess.Popen[str]], looked: str, root: Path) ->
         except GaiaError as error:
             found[part] = error
     if looked and found and not any(isinstance(answer, GaiaError) for answer in found.values()):
-        with suppress(OSError), files.replaced(root / KEPT) as beside:
-            beside.write_text(json.dumps({"looked": looked, "said": found}), encoding="utf-8")
+        memo.keep("said", looked, found, root)
     return found
 
 

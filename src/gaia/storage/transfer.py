@@ -51,32 +51,42 @@ def fetch(needed: Iterable[Object], client: S3Client, root: Path = Path(), progr
 
 
 def push(needed: Iterable[Object], client: S3Client, root: Path = Path(), progress: Progress | None = None) -> None:
-    """Store objects from DVC's cache, each hashed before; a folder's listing after its files, so that where a listing
-    is, its files are.
+    """Store objects from DVC's cache, each hashed as it goes; a folder's listing after its files and only with them, so
+    that where a listing is, its files are.
 
-    Raises GaiaError naming a file that the cache lacks, before anything is stored, or has damaged, before it is.
+    Raises GaiaError for what the cache lacks or has damaged, after all else has gone.
     """
     once = {(o.bucket, o.key): o for o in needed}
     at = cache.folder(root)
 
-    def send(o: Object) -> None:
-        path = at / o.key
+    def send(o: Object) -> str:
+        """What is wrong with it in the cache."""
+        path, md5 = at / o.key, o.md5.removesuffix(cache.DIR)
         try:
-            streams.upload(client.wire, path, o.bucket, o.key, o.md5.removesuffix(cache.DIR), progress)
+            noted = root / PARTS / f"{md5}.upload"
+            streams.upload(client.wire, path, o.bucket, o.key, md5, progress, noted=noted)
+        except FileNotFoundError:
+            return "missing from"
         except Corrupted:
-            raise GaiaError(f"{o.path} is damaged in the cache ({path})", f"delete that file, and {PUT_BACK}") from None
+            return "damaged in"
         except OSError as error:
             raise GaiaError(f"{path} can't be read: {error.strerror}.") from None
+        return ""
 
-    for o in once.values():
-        if not (at / o.key).exists():
-            raise GaiaError(f"{o.path} is not in the cache", PUT_BACK)
-    files = [o for o in once.values() if not o.folder]
-    listings = [o for o in once.values() if o.folder]
+    def whole(listing: Object) -> bool:
+        return faulty.isdisjoint(cache.listed(cache.read(listing.md5, at) or b"[]").values())
+
     with ThreadPoolExecutor(THREADS) as pool:
-        for chosen in (files, listings):
-            for _ in pool.map(send, chosen):
-                pass
+        files = [o for o in once.values() if not o.folder]
+        faults = list(zip(files, pool.map(send, files), strict=True))
+        faulty = {o.md5 for o, fault in faults if fault}
+        listings = [o for o in once.values() if o.folder and whole(o)]
+        faults += zip(listings, pool.map(send, listings), strict=True)
+    if wrong := [(o, fault) for o, fault in faults if fault]:
+        first, fault = wrong[0]
+        more = f", and {len(wrong) - 1} objects more" if wrong[1:] else ""
+        mend = PUT_BACK if fault.startswith("missing") else f"delete that file, and {PUT_BACK}"
+        raise GaiaError(f"{first.path} is {fault} this clone's cache ({at / first.key}){more}", mend)
 
 
 def store(lacking: Iterable[Problem], client: S3Client, root: Path = Path(), what: str = "") -> None:

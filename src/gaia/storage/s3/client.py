@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -157,13 +156,8 @@ class S3Client:
         """Copy an object within the server, without a transfer. The copy appears whole or not at all, with the
         `metadata` given, or else the object's own. Raises Missing if there is no such object."""
         found = self.get_object_metadata(bucket, key)
-        said, size = found["metadata"] if metadata is None else metadata, found["size"]
-        source, where = {"Bucket": bucket, "Key": key}, {"Bucket": to_bucket, "Key": to_key}
-        with self._sentences(f"{to_bucket}/{to_key}"):
-            if size > COPIED:
-                self._copy_parts(source, where, size, said)
-            else:
-                self._s3.copy_object(**where, CopySource=source, Metadata=said, MetadataDirective="REPLACE")
+        said = found["metadata"] if metadata is None else metadata
+        streams.copy(self.wire, f"{bucket}/{key}", to_bucket, to_key, found["size"], COPIED, said)
 
     def delete_object(self, bucket: str, key: str) -> bool:
         """Delete one object, by its exact key; False if there was none."""
@@ -173,15 +167,17 @@ class S3Client:
             self._s3.delete_object(Bucket=bucket, Key=key)
         return True
 
-    def delete_objects(self, bucket: str, keys: Iterable[str]) -> None:
-        """Delete objects by their exact keys, a thousand a request; those that aren't there are no error."""
-        wanted = [{"Key": key} for key in keys]
+    def delete_objects(self, bucket: str, keys: Iterable[str | tuple[str, str]]) -> None:
+        """Delete objects by their exact keys, or each version of them that is named by its key and id, a thousand a
+        request; those that aren't there are no error."""
+        wanted = [{"Key": key} if isinstance(key, str) else {"Key": key[0], "VersionId": key[1]} for key in keys]
         for start in range(0, len(wanted), 1000):
             asked = {"Objects": wanted[start : start + 1000], "Quiet": True}
-            with self._sentences(bucket):
-                failed = self._s3.delete_objects(Bucket=bucket, Delete=asked).get("Errors", [])
-            if failed:
-                raise StorageError(f"{bucket}/{failed[0]['Key']} can't be deleted: {failed[0].get('Message')}.")
+            if failed := self.ask(bucket, "delete_objects", {"Delete": asked}).get("Errors"):
+                what, message = f"{bucket}/{failed[0]['Key']}", failed[0].get("Message")
+                if failed[0].get("Code") == "AccessDenied":
+                    raise NotAllowed(f"these keys may not delete {what}, or this version of it: {message}.")
+                raise StorageError(f"{what} can't be deleted: {message}.")
 
     def get_presigned_url(self, bucket: str, key: str, *, expires: int = 3600, filename: str | None = None) -> str:
         """A link that needs no keys, good for `expires` seconds (a week at most); the download is called `filename`.
@@ -196,24 +192,6 @@ class S3Client:
             asked["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{quote(filename)}"
         link: str = self._s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires)
         return link
-
-    def _copy_parts(self, source: dict[str, str], where: dict[str, str], size: int, metadata: dict[str, str]) -> None:
-        length = max(COPIED, -(-size // 10_000))  # S3 takes 10,000 parts
-        upload = where | {"UploadId": self._s3.create_multipart_upload(**where, Metadata=metadata)["UploadId"]}
-
-        def copy(number: int) -> dict[str, Any]:
-            span = f"bytes={(number - 1) * length}-{min(number * length, size) - 1}"
-            done = self._s3.upload_part_copy(**upload, PartNumber=number, CopySource=source, CopySourceRange=span)
-            return {"PartNumber": number, "ETag": done["CopyPartResult"]["ETag"]}
-
-        try:
-            with ThreadPoolExecutor(THREADS) as pool:
-                parts = list(pool.map(copy, range(1, -(-size // length) + 1)))
-            self._s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
-        except BaseException:
-            with suppress(Exception):
-                self._s3.abort_multipart_upload(**upload)
-            raise
 
     @contextmanager
     def _sentences(self, what: str) -> Iterator[None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gaia import files
 from gaia.storage.errors import STORE_ANEW, Corrupted, from_connection
+from gaia.storage.s3 import multipart
 from gaia.storage.s3.wire import THREADS, Wire
 
 PART = 16 * 2**20  # bytes; what is larger goes in parts of this size
@@ -75,10 +76,7 @@ def _gather(
     wire: Wire, bucket: str, key: str, path: Path, size: int, md5: str | None, progress: Progress | None, begun: Any,
     parts: Path,
 ) -> None:  # fmt: skip
-    from filelock import FileLock
-
-    parts.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{parts}.lock"):  # another process that wants the same waits, and finds it here
+    with _alone(parts):  # another process that wants the same waits, and finds it here
         if md5 and files.md5(path) == md5:
             begun.close()
             return
@@ -103,7 +101,7 @@ def _fill(
         pieces: list[bytes] = []
         read(wire, bucket, key, pieces.append, progress, begun=begun)
         path.write_bytes(content := b"".join(pieces))
-        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return _digest(content).hexdigest()
     starts = range(0, size, PART)
     if not done or not path.exists() or not done.exists() or path.stat().st_size != size:
         for made, length in ((path, size), (done, len(starts))):
@@ -128,7 +126,7 @@ def _fill(
                 file.seek(number)
                 file.write(b"\1")
 
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = _digest()
     with ThreadPoolExecutor(THREADS) as pool:
         coming = [pool.submit(bring, number, None if number else begun) for number in range(len(starts))]
         try:
@@ -150,54 +148,82 @@ def _compare(digest: str, md5: str | None, wire: Wire, bucket: str, key: str) ->
 
 def upload(
     wire: Wire, path: Path, bucket: str, key: str, md5: str | None = None, progress: Progress | None = None,
-    metadata: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None, noted: Path | None = None,
 ) -> None:  # fmt: skip
     """Store a file. The object appears whole or not at all, also where the connection breaks.
 
+    Of a large one the parts that a process before had sent, which `noted` the same file, needn't go again.
     Raises Corrupted if the file hasn't the `md5`, if one is given; then nothing is stored.
     """
     said = {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
     if (size := path.stat().st_size) <= PART:
         content = path.read_bytes()
-        digest = hashlib.md5(content, usedforsecurity=False)
+        digest = _digest(content)
         _refuse(digest.hexdigest(), md5, path)
         wire.put(bucket, key, content, digest.digest(), said)
         if progress:
             progress(size)
         return
-    length = max(PART, -(-size // 10_000))  # S3 takes 10,000 parts
-    number = wire.post(bucket, key, headers=said, uploads="").findtext("UploadId")
+    spans = multipart.spans(size, PART)
 
-    def send(part: int) -> str:
+    def send(upload: str, number: int, there: str) -> str:
+        start, stop = spans[number - 1]
         with path.open("rb") as file:
-            file.seek((part - 1) * length)
-            piece = file.read(length)
-        etag = wire.put(bucket, key, piece, partNumber=str(part), uploadId=number)
+            file.seek(start)
+            piece = file.read(stop - start)
+        sent = there if there and there.strip('"') == _digest(piece).hexdigest() else ""
+        etag = sent or wire.put(bucket, key, piece, partNumber=str(number), uploadId=upload)
         if progress:
             progress(len(piece))
-        return f"<Part><PartNumber>{part}</PartNumber><ETag>{etag}</ETag></Part>"
+        return etag
 
-    try:
-        with ThreadPoolExecutor(THREADS) as pool:
-            sending = [pool.submit(send, part) for part in range(1, -(-size // length) + 1)]
-            try:
-                if md5:
-                    _refuse(str(files.md5(path)), md5, path)
-                parts = [part.result() for part in sending]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        named = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>"
-        wire.post(bucket, key, named.encode(), uploadId=number)
-    except BaseException:
-        with suppress(Exception):
-            wire.delete(bucket, key, uploadId=number)
-        raise
+    def check() -> None:
+        if md5:
+            _refuse(str(files.md5(path)), md5, path)
+
+    with _alone(noted):
+        multipart.store(wire, bucket, key, len(spans), send, headers=said, meanwhile=check, noted=noted)
+
+
+def copy(
+    wire: Wire, source: str, bucket: str, key: str, size: int, part: int, metadata: Mapping[str, str]
+) -> None:  # fmt: skip
+    """Copy an object of `size` bytes, its `source` as bucket/key, within the server; in parts if it is larger than one.
+    The copy appears whole or not at all."""
+    said = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+    if size <= part:
+        wire.copy(bucket, key, source, said | {"x-amz-metadata-directive": "REPLACE"})
+        return
+    spans = multipart.spans(size, part)
+
+    def send(upload: str, number: int, there: str) -> str:
+        start, stop = spans[number - 1]
+        span = {"x-amz-copy-source-range": f"bytes={start}-{stop - 1}"}
+        return wire.copy(bucket, key, source, span, partNumber=str(number), uploadId=upload)
+
+    multipart.store(wire, bucket, key, len(spans), send, headers=said)
+
+
+@contextmanager
+def _alone(file: Path | None) -> Iterator[None]:
+    """No other process that works with the file, if one is given."""
+    from filelock import FileLock
+
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        yield
 
 
 def _refuse(digest: str, md5: str | None, path: Path) -> None:
     if md5 and digest != md5:
         raise Corrupted(f"{path} is damaged: its content has the md5 {digest}", "nothing was stored")
+
+
+def _digest(content: bytes = b"") -> Any:
+    return hashlib.md5(content, usedforsecurity=False)
 
 
 def _pieces(file: Any, size: int) -> Iterator[bytes]:

@@ -80,11 +80,24 @@ class Wire:
         self, bucket: str, key: str, content: bytes = b"", headers: Mapping[str, str] | None = None, **query: str
     ) -> Any:
         """Begin an upload in parts, or complete one: the answer's XML. Raises StorageError if that tells an error."""
-        answer = self._ask("POST", bucket, key, query, content, headers)
-        found = _parsed(answer.content)
-        if found.tag == "Error":  # which a server may say after it has begun to say that all is well
-            raise StorageError(f"{self.endpoint} failed on {bucket}/{key}: {found.findtext('Message')}.")
-        return found
+        return self._told(self._ask("POST", bucket, key, query, content, headers), bucket, key)
+
+    def copy(self, bucket: str, key: str, source: str, headers: Mapping[str, str], **query: str) -> str:
+        """Let the server copy an object, the `source` as bucket/key, or make a part of one from it; the etag of that.
+        Raises StorageError if the answer tells an error."""
+        said = {"x-amz-copy-source": quote(source), **headers}
+        return str(self._told(self._ask("PUT", bucket, key, query, headers=said), bucket, key).findtext("ETag"))
+
+    def parts(self, bucket: str, key: str, upload: str) -> dict[int, str]:
+        """The etags of the parts that an upload has so far, by number."""
+        query: dict[str, str] = {"uploadId": upload}
+        found: dict[int, str] = {}
+        while True:
+            page = _parsed(self._ask("GET", bucket, key, query).content)
+            found |= {int(each.findtext("PartNumber")): each.findtext("ETag") for each in page.iter("Part")}
+            if page.findtext("IsTruncated") != "true":
+                return found
+            query["part-number-marker"] = page.findtext("NextPartNumberMarker")
 
     def delete(self, bucket: str, key: str, **query: str) -> None:
         """Delete an object, or give up an upload in parts."""
@@ -102,6 +115,12 @@ class Wire:
             if page.findtext("IsTruncated") != "true":
                 return
             query["continuation-token"] = page.findtext("NextContinuationToken")
+
+    def _told(self, answer: Any, bucket: str, key: str) -> Any:
+        found = _parsed(answer.content)
+        if found.tag == "Error":  # which a server may say after it has begun to say that all is well
+            raise StorageError(f"{self.endpoint} failed on {bucket}/{key}: {found.findtext('Message')}.")
+        return found
 
     def _ask(
         self, method: str, bucket: str, key: str, query: Mapping[str, str] | None = None, content: bytes = b"",

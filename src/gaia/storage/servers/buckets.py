@@ -74,7 +74,8 @@ def locked(client: S3Client, bucket: str) -> bool:
 def erase(client: S3Client, bucket: str, prefix: str) -> None:
     """Delete every object below a prefix with all its versions and delete markers, so that nothing is left."""
     pages = list(_pages(client, bucket, prefix))  # before the first goes: not every server goes on after one that went
-    _delete(client, bucket, [entry for page in pages for kind in _KINDS for entry in page.get(kind, ())])
+    every = [entry for page in pages for kind in _KINDS for entry in page.get(kind, ())]
+    client.delete_objects(bucket, [(entry["Key"], entry["VersionId"]) for entry in every])
 
 
 def restore(client: S3Client, bucket: str, prefix: str = f"{cache.OBJECTS}/") -> int:
@@ -83,8 +84,8 @@ def restore(client: S3Client, bucket: str, prefix: str = f"{cache.OBJECTS}/") ->
     pages = list(_pages(client, bucket, prefix))
     kept = {entry["Key"] for page in pages for entry in page.get("Versions", ())}
     marks = [mark for page in pages for mark in page.get("DeleteMarkers", ()) if mark["IsLatest"]]
-    wanted = [mark for mark in marks if mark["Key"] in kept]
-    _delete(client, bucket, wanted)
+    wanted = [(mark["Key"], mark["VersionId"]) for mark in marks if mark["Key"] in kept]
+    client.delete_objects(bucket, wanted)
     return len(wanted)
 
 
@@ -96,17 +97,6 @@ def _pages(client: S3Client, bucket: str, prefix: str) -> Iterator[dict[str, Any
         yield page
         more = page.get("IsTruncated", False)
         asked |= {"KeyMarker": page.get("NextKeyMarker", ""), "VersionIdMarker": page.get("NextVersionIdMarker", "")}
-
-
-def _delete(client: S3Client, bucket: str, entries: list[dict[str, Any]]) -> None:
-    wanted = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
-    for start in range(0, len(wanted), 1000):
-        asked = {"Objects": wanted[start : start + 1000], "Quiet": True}
-        failed = client.ask(bucket, "delete_objects", {"Delete": asked}).get("Errors", [])
-        if failed and failed[0].get("Code") == "AccessDenied":
-            raise NotAllowed(f"these keys may not delete versions of {bucket}/{failed[0]['Key']}.")
-        if failed:
-            raise StorageError(f"{bucket}/{failed[0]['Key']} can't be deleted: {failed[0].get('Message')}.")
 
 
 def _holds(rule: dict[str, Any]) -> bool:
