@@ -70,16 +70,30 @@ def project(work: Path) -> None:
     (work / ".dvc").mkdir()
     shutil.copy(HERE.parent / ".dvc/config", work / ".dvc")
     (work / ".env").write_text(f"S3_ENDPOINT={ENDPOINT}\n")
-    (work / ".gitignore").write_text("/.env\n/.storage\n/minio\n/peer\n/.dvc/config.local\n/.dvc/cache\n/.dvc/tmp\n")
+    ignored = ("/.env", "/.storage", "/minio", "/peer", ".old*", "/.dvc/config.local", "/.dvc/cache", "/.dvc/tmp")
+    (work / ".gitignore").write_text("\n".join(ignored))
     for name, content in {"dvc.yaml": "stages: {}\n", "params.yaml": "lines: {}\n"}.items():
         (work / name).write_text(content)
-    drawn = random.Random(1)
-    (work / "large").mkdir()
-    (work / "large/file.bin").write_bytes(drawn.randbytes(LARGE))
-    (work / "small").mkdir()
-    for number in range(FILES):
-        (work / f"small/{number:03}.bin").write_bytes(drawn.randbytes(SMALL))
+    draw(work, 0)
+
+
+def draw(work: Path, seed: int) -> None:
+    """Other files than before, which DVC keeps. Nothing is deleted: for minutes ext4 passes by the places of what was,
+    one by one, before it makes a file, which would be measured then."""
+    drawn = random.Random(seed)
+    for name, number, size in (("large", 1, LARGE), ("small", FILES, SMALL)):
+        away(work / name)
+        (work / name).mkdir()
+        for each in range(number):
+            (work / f"{name}/{each:03}.bin").write_bytes(drawn.randbytes(size))
     subprocess.run(["dvc", "add", "--quiet", "large", "small"], cwd=work, check=True)
+    os.sync()
+
+
+def away(path: Path) -> None:
+    """Let nothing stand there."""
+    if path.exists():
+        path.rename(Path(tempfile.mkdtemp(dir=path.parent, prefix=".old")) / path.name)
 
 
 @contextmanager
@@ -127,17 +141,10 @@ def measure(work: Path, aws: str, name: str) -> dict[str, Any]:
         subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
         return time.perf_counter() - start
 
-    def empty() -> None:
-        client.delete_objects(BUCKET, [found.key for found in client.list_objects(BUCKET)])
-
-    def forget(path: str) -> None:
-        shutil.rmtree(work / ".dvc/cache/files", ignore_errors=True)
-        shutil.rmtree(work / path)
-
     there = {
-        "aws": f"s3://{BUCKET}/peer/",
-        "rclone": f":s3,env_auth,provider=Minio,endpoint='{at.endpoint}':{BUCKET}/peer",
-        "mc": f"store/{BUCKET}/peer/",
+        "aws": f"s3://{BUCKET}/aws/",
+        "rclone": f":s3,env_auth,provider=Minio,endpoint='{at.endpoint}':{BUCKET}/rclone/",
+        "mc": f"store/{BUCKET}/mc/",
     }
     copies = {
         "aws": (aws, "s3", "cp", "--recursive"),
@@ -145,29 +152,32 @@ def measure(work: Path, aws: str, name: str) -> dict[str, Any]:
         "mc": ("mc", "cp", "--recursive"),
     }
 
-    def command(tool: str, case: str, way: str) -> tuple[str, ...]:
+    def command(tool: str, case: str, way: str, number: int) -> tuple[str, ...]:
         if tool in OURS:
             return tool, "push" if way == "up" else "pull", case
-        return *copies[tool], *((f"{case}/", there[tool]) if way == "up" else (there[tool], "peer/"))
+        stored, copy = f"{there[tool]}{number}/{case}/", f"peer/{tool}/{number}/{case}/"
+        return *copies[tool], *((f"{case}/", stored) if way == "up" else (stored, copy))
 
     tools = [*OURS, "aws", *(tool for tool in ("rclone", "mc") if shutil.which(tool))]
     times: dict[str, dict[str, list[float]]] = {}
     for number in range(ROUNDS):
-        for case in ("large", "small"):
-            console.print(f"{name}, round {number + 1} of {ROUNDS}: {case}")
-            for tool in tools[number % len(tools) :] + tools[: number % len(tools)]:  # none always after another
-                empty()
-                shutil.rmtree(work / "peer", ignore_errors=True)
-                for way in ("up", "down"):
-                    if tool in OURS and way == "down":
-                        forget(case)
-                    taken = seconds(*command(tool, case, way))
+        console.print(f"{name}, round {number + 1} of {ROUNDS}")
+        for place, tool in enumerate(tools[number % len(tools) :] + tools[: number % len(tools)]):  # none always first
+            draw(work, 1 + place + number * len(tools))
+            for way in ("up", "down"):
+                if way == "down":
+                    for left in (".dvc/cache/files", "large", "small"):
+                        away(work / left)
+                    os.sync()
+                for case in ("large", "small"):
+                    taken = seconds(*command(tool, case, way, number))
                     times.setdefault(f"{case} {way}", {}).setdefault(tool, []).append(taken)
-                seconds("dvc", "add", "large", "small")
     rows = {
         case: {tool: round(statistics.median(taken), 2) for tool, taken in by_tool.items()}
         for case, by_tool in times.items()
     }
+    client.delete_objects(BUCKET, [found.key for found in client.list_objects(BUCKET)])
+    draw(work, 0)
     seconds("gaia", "push")
     nothing = idle(work, seconds)
     said = {check.name: check.said for check in verify(work)}
@@ -223,7 +233,8 @@ Nothing to do, at {MANY + FILES:,} objects, and with `--all` at {VERSIONS} versi
 Written by `make bench` ({found["machine"]}, which server and client share; load before: {found["load"]}).
 Figures: `storage.json`. Whole processes, medians of {found["rounds"]} alternating rounds: `gaia push` and `gaia pull`
 (which hash all that passes, fill DVC's cache and lay the files out) against `aws s3 cp --recursive`, and beside
-`dvc push` and `dvc pull`, rclone and MinIO's `mc`, which are compiled.
+`dvc push` and `dvc pull`, rclone and MinIO's `mc`, which are compiled. Each goes with files of its own, and nothing is
+deleted meanwhile.
 
 {chr(10).join(parts)}"""
 
