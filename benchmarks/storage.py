@@ -81,8 +81,8 @@ def draw(work: Path, seed: int) -> None:
     """Other files than before, which DVC keeps. Nothing is deleted: for minutes ext4 passes by the places of what was,
     one by one, before it makes a file, which would be measured then."""
     drawn = random.Random(seed)
+    away(work / "large", work / "small", work / ".dvc/cache/files")
     for name, number, size in (("large", 1, LARGE), ("small", FILES, SMALL)):
-        away(work / name)
         (work / name).mkdir()
         for each in range(number):
             (work / f"{name}/{each:03}.bin").write_bytes(drawn.randbytes(size))
@@ -90,10 +90,16 @@ def draw(work: Path, seed: int) -> None:
     os.sync()
 
 
-def away(path: Path) -> None:
-    """Let nothing stand there."""
-    if path.exists():
-        path.rename(Path(tempfile.mkdtemp(dir=path.parent, prefix=".old")) / path.name)
+def away(*paths: Path) -> None:
+    """Let nothing stand there, neither on the disk nor in memory, of which what comes next could want for."""
+    os.sync()
+    for path in paths:
+        if path.exists():
+            beside = path.rename(Path(tempfile.mkdtemp(dir=path.parent, prefix=".old")) / path.name)
+            for file in beside.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as opened:
+                        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager
@@ -163,12 +169,11 @@ def measure(work: Path, aws: str, name: str) -> dict[str, Any]:
     for number in range(ROUNDS):
         console.print(f"{name}, round {number + 1} of {ROUNDS}")
         for place, tool in enumerate(tools[number % len(tools) :] + tools[: number % len(tools)]):  # none always first
+            away(*work.glob("peer"))
             draw(work, 1 + place + number * len(tools))
             for way in ("up", "down"):
                 if way == "down":
-                    for left in (".dvc/cache/files", "large", "small"):
-                        away(work / left)
-                    os.sync()
+                    away(*(work / left for left in (".dvc/cache/files", "large", "small")))
                 for case in ("large", "small"):
                     taken = seconds(*command(tool, case, way, number))
                     times.setdefault(f"{case} {way}", {}).setdefault(tool, []).append(taken)
