@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gaia.cli.verb import print_json, verb
+from gaia.cli.verb import count, print_json, verb
 from gaia.errors import GaiaError
 
 
@@ -18,13 +18,7 @@ def add(verbs: Any) -> None:
     )  # fmt: skip
     build.add_argument("lines", nargs="*", metavar="line", help="all, if none is named")
     build.add_argument("--engine", help="an option of conf/engine/, such as local or ray")
-    build.add_argument("--jobs", type=_count, metavar="N", help="lines at once, whatever cores they take")
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of lines")
-    return int(text)
+    build.add_argument("--jobs", type=count, metavar="N", help="lines at once, whatever cores they take")
 
 
 def _build(asked: argparse.Namespace) -> None:

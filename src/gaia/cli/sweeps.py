@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gaia.cli.verb import print_json, verb
+from gaia.cli.verb import count, print_json, verb
 from gaia.errors import GaiaError
 
 
@@ -22,7 +22,7 @@ def add(verbs: Any) -> None:
         "space", nargs="+", metavar="setting=values",
         help="log(1e-4, 1e-2), interval(0, 1), range(2, 10, 2), choice(a, b), or a, b: Hydra's words, and log",
     )  # fmt: skip
-    sweep.add_argument("--trials", type=int, metavar="N", help="how many trainings; else as conf/sweep/ says")
+    sweep.add_argument("--trials", type=count, metavar="N", help="how many trainings; else as conf/sweep/ says")
     sweep.add_argument("--metric", choices=("log_loss", "accuracy"), help="what is searched for, on validation")
     sweep.add_argument("--sampler", choices=("tpe", "random", "grid"), help="what chooses the next trial")
     sweep.add_argument("--pruner", choices=("asha", "hyperband", "none"), help="what stops hopeless trials early")
@@ -35,7 +35,7 @@ def add(verbs: Any) -> None:
     )  # fmt: skip
     for parser in (sweep, work):
         parser.add_argument("--engine", help="where: an option of conf/engine/, local or ray")
-        parser.add_argument("--jobs", type=int, metavar="N", help="how many at once")
+        parser.add_argument("--jobs", type=count, metavar="N", help="how many at once")
 
 
 def _sweep(asked: argparse.Namespace) -> None:

@@ -45,6 +45,13 @@ def verb(
     return parser
 
 
+def count(text: str) -> int:
+    """How many: a number of at least one, as an argument's type."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number, 1 or more")
+    return int(text)
+
+
 _answers: TextIO | None = None  # where the document of --json goes; None outside of one_document()
 _printed = False
 

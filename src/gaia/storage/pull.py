@@ -55,6 +55,7 @@ def _fetched(wanted: list[Output], new: set[Output], root: Path) -> tuple[int, l
     for what is `new` to the workspace, and for listings."""
     client, at = S3Client(settings.read(root, keyless=True)), cache.folder(root)
     failures: list[GaiaError] = []
+    beside = ThreadPoolExecutor(1)
 
     def bring(lacking: list[Object]) -> int:
         if not lacking:
@@ -62,8 +63,8 @@ def _fetched(wanted: list[Output], new: set[Output], root: Path) -> tuple[int, l
         size = sum(o.size or 0 for o in lacking if not o.folder) or sum(output.size or 0 for output in wanted)
         try:
             settings.read(root)  # says so if there are no keys
-            with megabytes("pull", size) as passed, ThreadPoolExecutor(1) as beside:
-                beside.submit(checkout.load)
+            beside.submit(checkout.load)  # which nothing waits for until it is used
+            with megabytes("pull", size) as passed:
                 return transfer.fetch(lacking, client, root, passed)
         except Corrupted as error:
             failures.append(error)
