@@ -21,7 +21,7 @@ from gaia.storage import cache, checkout, needed, objects, transfer
 from gaia.storage.objects import Object
 from gaia.storage.pull import pull
 from gaia.storage.push import push
-from gaia.storage.s3 import streams
+from gaia.storage.s3 import multipart, streams
 from gaia.storage.s3.wire import Wire
 
 
@@ -337,6 +337,28 @@ def test_an_upload_that_cannot_be_gone_on_with_begins_anew(
     assert objects.damaged([wanted], store.client) == []
     for left in open_uploads(store, wanted.bucket):  # by the bucket's rule, after seven days
         store.client.wire.delete(wanted.bucket, wanted.key, uploadId=str(left["UploadId"]))
+
+
+def test_an_upload_that_the_server_cannot_complete_is_not_gone_on_with_for_ever(
+    unsent: tuple[Object, Path], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose parts it has lost, of which it says that they are there."""
+    wanted, root = unsent
+    content = (root / ".dvc/cache" / wanted.key).read_bytes()
+    pieces = [content[start:stop] for start, stop in multipart.spans(wanted.size, streams.PART)]
+    told = {number: hashlib.md5(piece).hexdigest() for number, piece in enumerate(pieces, 1)}
+    noted = root / transfer.PARTS / f"{wanted.md5}.upload"
+    mark, upload = json.loads(noted.read_text())
+    store.client.wire.delete(wanted.bucket, wanted.key, uploadId=upload)
+    empty = store.client.wire.post(wanted.bucket, wanted.key, uploads="").findtext("UploadId")
+    noted.write_text(json.dumps([mark, empty]))
+    with monkeypatch.context() as patched:
+        patched.setattr(Wire, "parts", lambda *_: told)
+        with pytest.raises(GaiaError):
+            transfer.push([wanted], store.client, root)
+    assert not noted.exists()
+    transfer.push([wanted], store.client, root)
+    assert objects.damaged([wanted], store.client) == open_uploads(store, wanted.bucket) == []
 
 
 def test_what_is_damaged_since_its_upload_began_is_given_up(unsent: tuple[Object, Path], store: Store) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gaia import files
-from gaia.storage.errors import Corrupted, StorageError
+from gaia.storage.errors import Corrupted, StorageError, Unreachable
 from gaia.storage.s3.wire import THREADS, Wire
 
 Send = Callable[[str, int, str], str]  # (the upload's id, a part's number, the etag of what is there already) -> etag
@@ -29,7 +29,8 @@ def store(
     """Store an object by sending each of its parts; `meanwhile` is called beside, and may raise Corrupted.
 
     What is there when this ends early is given up, or, where `noted` names a file to write the upload's id into, gone
-    on with by the next call that is given the same file; what nobody goes on with ends by the rules of the bucket.
+    on with by the next call that is given the same file, unless it is damaged, or the server takes it not together.
+    What nobody goes on with ends by the rules of the bucket.
     """
     mark = [wire.endpoint, bucket, key, parts]
     upload, there = _begun(wire, bucket, key, noted, mark)
@@ -38,6 +39,7 @@ def store(
         if noted:
             with files.replaced(noted) as beside:
                 beside.write_text(json.dumps([mark, upload]), encoding="utf-8")
+    completing = False
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             sending = [pool.submit(send, upload, number, there.get(number, "")) for number in range(1, parts + 1)]
@@ -49,9 +51,11 @@ def store(
                 raise
         named = (f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in enumerate(etags, 1))
         content = f"<CompleteMultipartUpload>{''.join(named)}</CompleteMultipartUpload>"
+        completing = True
         wire.post(bucket, key, content.encode(), uploadId=upload)
     except BaseException as error:
-        if noted and not isinstance(error, Corrupted):
+        refused = completing and isinstance(error, StorageError) and not isinstance(error, Unreachable)
+        if noted and not refused and not isinstance(error, Corrupted):
             raise
         with suppress(Exception):
             wire.delete(bucket, key, uploadId=upload)

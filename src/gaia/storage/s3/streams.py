@@ -207,11 +207,11 @@ def copy(
 @contextmanager
 def _alone(file: Path | None) -> Iterator[None]:
     """No other process that works with the file, if one is given."""
-    from filelock import FileLock
-
     if file is None:
         yield
         return
+    from filelock import FileLock
+
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
         yield
