@@ -176,7 +176,8 @@ class S3Client:
             if failed := self.ask(bucket, "delete_objects", {"Delete": asked}).get("Errors"):
                 what, message = f"{bucket}/{failed[0]['Key']}", failed[0].get("Message")
                 if failed[0].get("Code") == "AccessDenied":
-                    raise NotAllowed(f"these keys may not delete {what}, or this version of it: {message}.")
+                    versions = "versions of " if "VersionId" in wanted[0] else ""
+                    raise NotAllowed(f"these keys may not delete {versions}{what}.")
                 raise StorageError(f"{what} can't be deleted: {message}.")
 
     def get_presigned_url(self, bucket: str, key: str, *, expires: int = 3600, filename: str | None = None) -> str:
