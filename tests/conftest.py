@@ -212,6 +212,8 @@ class Store:
                 self.client._s3.delete_bucket(Bucket=bucket)
         self.kill()  # one that is only stopped waits for clients that are still connected
         self.stop()
+        if not self.given:
+            embedded._remove_sockets(self.settings.address[1])
 
 
 def framework(line: str) -> ModuleType:

@@ -72,10 +72,8 @@ def test_the_story_from_up_to_down(drafted: Project, tmp_path: Path) -> None:
     finally:
         project.run("gaia", "storage", "down")
     assert asked(project, "status")["answers"] is False
-    first = int(up["endpoint"].rpartition(":")[2])
-    assert not [
-        s for s in Path("/tmp").glob("*.sock") if any(f"-{port}.sock" in s.name for port in range(first, first + 10))
-    ]
+    ports = embedded._ports(int(up["endpoint"].rpartition(":")[2]))
+    assert not [each for each in Path("/tmp").glob("*.sock") if any(f"-{port}.sock" in each.name for port in ports)]
 
 
 def connections(pid: int) -> set[str]:
