@@ -256,20 +256,26 @@ passed = 0
 def progress(count):
     global passed
     passed += count
-    if passed > 3.5 * 2**24:
+    if passed > float(parts) * 2**24:
         os.kill(os.getpid(), 9)
-way, root, path, md5, size, bucket, key = sys.argv[1:]
+parts, way, root, path, md5, size, bucket, key = sys.argv[1:]
 wanted, client = Object(path, md5, int(size), bucket, key), S3Client(settings.read(Path(root)))
 getattr(transfer, way)([wanted], client, Path(), progress)
 """
+
+
+def begun(way: str, large: tuple[Object, Path], store: Store, parts: float = 3.5) -> subprocess.Popen[bytes]:
+    """A process that fetches or pushes the object, and is killed when so many of its parts have passed."""
+    wanted, root = large
+    words = (parts, way, store.root, *wanted)
+    return subprocess.Popen([sys.executable, "-c", KILLED, *map(str, words)], cwd=root)
 
 
 def test_parts_that_came_before_a_kill_need_not_come_again(
     large: tuple[Object, Path], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted, root = large
-    command = [sys.executable, "-c", KILLED, "fetch", str(store.root), *map(str, wanted)]
-    assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
+    assert begun("fetch", large, store).wait(60) == -signal.SIGKILL
     assert not (root / ".dvc/cache" / wanted.key).exists()
     came: list[int] = []
     get = Wire.get
@@ -293,8 +299,7 @@ def unsent(large: tuple[Object, Path], store: Store) -> tuple[Object, Path]:
     place = root / ".dvc/cache" / wanted.key
     place.parent.mkdir(parents=True)
     place.write_bytes((root.parent / "large").read_bytes())
-    command = [sys.executable, "-c", KILLED, "push", str(store.root), *map(str, wanted)]
-    assert subprocess.run(command, cwd=root).returncode == -signal.SIGKILL
+    assert begun("push", large, store).wait(60) == -signal.SIGKILL
     assert not store.client.object_exists(wanted.bucket, wanted.key)
     return large
 
@@ -372,11 +377,8 @@ def test_what_is_damaged_since_its_upload_began_is_given_up(unsent: tuple[Object
 
 
 def test_two_that_send_the_same_large_object_both_end_well(unsent: tuple[Object, Path], store: Store) -> None:
-    wanted, root = unsent
-    code = KILLED.replace("3.5", "99")
-    command = [sys.executable, "-c", code, "push", str(store.root), *map(str, wanted)]
-    both = [subprocess.Popen(command, cwd=root) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    wanted, _ = unsent
+    assert [process.wait(60) for process in [begun("push", unsent, store, parts=99) for _ in range(2)]] == [0, 0]
     assert objects.damaged([wanted], store.client) == open_uploads(store, wanted.bucket) == []
 
 
@@ -393,10 +395,7 @@ def test_a_damaged_part_is_not_gone_on_with_for_ever(large: tuple[Object, Path],
 
 def test_two_that_want_the_same_large_object_fetch_it_once(large: tuple[Object, Path], store: Store) -> None:
     wanted, root = large
-    code = KILLED.replace("3.5", "99")
-    command = [sys.executable, "-c", code, "fetch", str(store.root), *map(str, wanted)]
-    both = [subprocess.Popen(command, cwd=root) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(60) for process in [begun("fetch", large, store, parts=99) for _ in range(2)]] == [0, 0]
     assert cache.fault(wanted.md5, root / ".dvc/cache") == ""
 
 

@@ -56,11 +56,17 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def digest(content: bytes = b"") -> hashlib._Hash:
+    """The md5 of content, to which more may be added. It names, and protects nothing: hosts that allow no md5 for that
+    allow it."""
+    return hashlib.md5(content, usedforsecurity=False)
+
+
 def md5(path: Path) -> str | None:
     """The file's md5, which is what DVC names content by, read in pieces; None if there is no such file."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            return hashlib.file_digest(file, digest).hexdigest()
     except FileNotFoundError:
         return None
 
@@ -68,7 +74,7 @@ def md5(path: Path) -> str | None:
 def md5_of_listing(hashes: Mapping[str, str]) -> str:
     """The hash that DVC gives a folder whose files have these, `relative path -> md5`: that of their listing."""
     listing = [{"md5": hashes[name], "relpath": name} for name in sorted(hashes)]
-    return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return digest(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def sha256(path: Path) -> str:

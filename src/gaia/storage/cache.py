@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -66,7 +65,7 @@ def read(md5: str, cache: Path) -> bytes | None:
         content = (cache / key(md5)).read_bytes()
     except FileNotFoundError:
         return None
-    return content if _md5(content) == md5.removesuffix(DIR) else None
+    return content if files.digest(content).hexdigest() == md5.removesuffix(DIR) else None
 
 
 def listed(listing: bytes) -> dict[str, str]:
@@ -78,7 +77,3 @@ def hash_of(folder: Path) -> str:
     """The hash that DVC gives a folder: that of the listing of all files below it."""
     inside = (path for path in folder.rglob("*") if not path.is_dir())
     return files.md5_of_listing({path.relative_to(folder).as_posix(): files.md5(path) or "" for path in inside})
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -16,7 +16,7 @@ _VERBS = {
     **dict.fromkeys(("GET", "ListObjectsV2"), "list"), "ListObjectVersions": "list the versions of",
     "ListBuckets": "see", "CreateBucket": "make", "DeleteObjects": "delete from",
     **dict.fromkeys(("DELETE", "DeleteObject"), "delete"),
-    **dict.fromkeys(("PUT", "POST", "PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart"), "write"),
+    **dict.fromkeys(("PUT", "POST"), "write"),
 }  # fmt: skip
 NAMES = "S3_BUCKET_MODELS, S3_BUCKET_IMAGES and S3_BUCKET_DATA in .env name others"
 _AWS = ".amazonaws.com"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ STAGES = ("prepare", "train", "evaluate")  # of a line, as dvc.yaml names them; 
 ENVIRONMENT = "requirements.lock"
 # Where the weights of all lines come from. What of it a line starts from is an input of its own, stored as such.
 ALL_WEIGHTS = paths.raw(paths.WEIGHTS).as_posix()
-FROM_SCRATCH = files.md5_of_listing({paths.WEIGHTS_FACTS: hashlib.md5(b"null\n", usedforsecurity=False).hexdigest()})
+FROM_SCRATCH = files.md5_of_listing({paths.WEIGHTS_FACTS: files.digest(b"null\n").hexdigest()})
 
 
 @dataclass(frozen=True)

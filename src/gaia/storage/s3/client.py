@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gaia import files
 from gaia.errors import GaiaError
 from gaia.storage.errors import Missing, NotAllowed, Refused, StorageError, Untrusted
 from gaia.storage.s3 import connection, streams
@@ -141,7 +141,7 @@ class S3Client:
     def read(self, bucket: str, key: str, piece: Callable[[bytes], object], *, progress: Progress | None = None) -> str:
         """Stream an object's content through `piece`; the md5 of what passed. A broken connection is taken up again
         where it broke."""
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = files.digest()
 
         def both(chunk: bytes) -> None:
             digest.update(chunk)

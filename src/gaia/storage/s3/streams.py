@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -101,7 +100,7 @@ def _fill(
         pieces: list[bytes] = []
         read(wire, bucket, key, pieces.append, progress, begun=begun)
         path.write_bytes(content := b"".join(pieces))
-        return _digest(content).hexdigest()
+        return files.digest(content).hexdigest()
     starts = range(0, size, PART)
     if not done or not path.exists() or not done.exists() or path.stat().st_size != size:
         for made, length in ((path, size), (done, len(starts))):
@@ -126,7 +125,7 @@ def _fill(
                 file.seek(number)
                 file.write(b"\1")
 
-    digest = _digest()
+    digest = files.digest()
     with ThreadPoolExecutor(THREADS) as pool:
         coming = [pool.submit(bring, number, None if number else begun) for number in range(len(starts))]
         try:
@@ -158,7 +157,7 @@ def upload(
     said = {f"x-amz-meta-{name}": value for name, value in (metadata or {}).items()}
     if (size := path.stat().st_size) <= PART:
         content = path.read_bytes()
-        digest = _digest(content)
+        digest = files.digest(content)
         _refuse(digest.hexdigest(), md5, path)
         wire.put(bucket, key, content, digest.digest(), said)
         if progress:
@@ -171,7 +170,7 @@ def upload(
         with path.open("rb") as file:
             file.seek(start)
             piece = file.read(stop - start)
-        sent = there if there and there.strip('"') == _digest(piece).hexdigest() else ""
+        sent = there if there and there.strip('"') == files.digest(piece).hexdigest() else ""
         etag = sent or wire.put(bucket, key, piece, partNumber=str(number), uploadId=upload)
         if progress:
             progress(len(piece))
@@ -185,9 +184,7 @@ def upload(
         multipart.store(wire, bucket, key, len(spans), send, headers=said, meanwhile=check, noted=noted)
 
 
-def copy(
-    wire: Wire, source: str, bucket: str, key: str, size: int, part: int, metadata: Mapping[str, str]
-) -> None:  # fmt: skip
+def copy(wire: Wire, source: str, bucket: str, key: str, size: int, part: int, metadata: Mapping[str, str]) -> None:
     """Copy an object of `size` bytes, its `source` as bucket/key, within the server; in parts if it is larger than one.
     The copy appears whole or not at all."""
     said = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
@@ -220,10 +217,6 @@ def _alone(file: Path | None) -> Iterator[None]:
 def _refuse(digest: str, md5: str | None, path: Path) -> None:
     if md5 and digest != md5:
         raise Corrupted(f"{path} is damaged: its content has the md5 {digest}", "nothing was stored")
-
-
-def _digest(content: bytes = b"") -> Any:
-    return hashlib.md5(content, usedforsecurity=False)
 
 
 def _pieces(file: Any, size: int) -> Iterator[bytes]:
